@@ -1,0 +1,49 @@
+import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
+import {
+  duration,
+  type Environment,
+  flag,
+  httpUrl,
+  integer,
+  list,
+  matching,
+  mountedFile,
+  PROCESS_VARIABLES,
+  parseEnvironment,
+  rate,
+  requiredUnless,
+} from '@flux-dispatch/runtime/env';
+import { parsePrivateKey } from './private-key.ts';
+
+const VARIABLES = {
+  ...PROCESS_VARIABLES,
+  ...REDIS_VARIABLES,
+  ALLOWED_OWNERS: list(
+    /^[A-Za-z0-9._-]+$/,
+    'a comma-separated list of GitHub organizations or users',
+  ).prefault('Altinn'),
+  GITHUB_APP_ID: matching(/^[A-Za-z0-9._-]{1,100}$/, "the GitHub App's id or client id").optional(),
+  GITHUB_PRIVATE_KEY_PATH: mountedFile(content => {
+    try {
+      parsePrivateKey(content);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }).optional(),
+  GITHUB_INSTALLATION_ID: integer(1, Number.MAX_SAFE_INTEGER).optional(),
+  GITHUB_API_URL: httpUrl.prefault('https://api.github.com'),
+  DISPATCH_CONCURRENCY: integer(1, 1000).prefault('16'),
+  DISPATCH_TIMEOUT: duration({ min: '10ms' }).prefault('10s'),
+  DISPATCH_RETRY_WINDOW: duration().prefault('6h'),
+  DISPATCH_RATE: rate.prefault('8/3s'),
+  DEAD_LETTER_COOLDOWN: duration({ min: '0s' }).prefault('1h'),
+  DRY_RUN: flag.prefault('false'),
+};
+
+export function parseDispatcherConfig(env: Environment) {
+  return parseEnvironment(VARIABLES, env, [
+    requiredUnless('GITHUB_APP_ID', 'DRY_RUN'),
+    requiredUnless('GITHUB_PRIVATE_KEY_PATH', 'DRY_RUN'),
+  ]);
+}

@@ -1,0 +1,108 @@
+import type { QueueState } from '@flux-dispatch/queue/queue-state';
+import { boundedLabel } from '@flux-dispatch/runtime/metrics';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+const MAX_LABEL_VALUES = 1000;
+// A reason is one of ingest's configuration, which this process does not have; a corrupt job may hold any text.
+const MAX_REASONS = 100;
+
+export type DispatcherMetrics = ReturnType<typeof createDispatcherMetrics>;
+
+/** @param queueStates asked at every scrape */
+export function createDispatcherMetrics(
+  registry: Registry,
+  queueStates: () => Promise<readonly QueueState[]>,
+) {
+  const registers = [registry];
+  const repos = boundedLabel(MAX_LABEL_VALUES);
+  const eventTypes = boundedLabel(MAX_LABEL_VALUES);
+  const reasons = boundedLabel(MAX_REASONS);
+
+  const oldest = new Gauge({
+    name: 'flux_dispatch_queue_oldest_waiting_seconds',
+    help: 'Age of the dispatch that is next in the queue; 0 for an empty one.',
+    labelNames: ['queue'],
+    registers,
+  });
+  new Gauge({
+    name: 'flux_dispatch_queue_jobs',
+    help: 'Jobs in a queue, by state.',
+    labelNames: ['queue', 'state'],
+    registers,
+    async collect() {
+      this.reset();
+      oldest.reset();
+      // While Redis is away there are no numbers: old ones would be worse than none.
+      const states = await queueStates().catch(() => []);
+      for (const { queue, jobs, oldestWaitingSeconds } of states) {
+        for (const [state, count] of Object.entries(jobs)) this.set({ queue, state }, count);
+        oldest.set({ queue }, oldestWaitingSeconds);
+      }
+    },
+  });
+
+  return {
+    /** The labels of a dispatch, bounded. */
+    labels: (target: { repo: string; event_type: string }) => ({
+      repo: repos.label(target.repo),
+      event_type: eventTypes.label(target.event_type),
+    }),
+    /** GitHub knows the repository: from now on it and the event type have label values of their own. */
+    admit(target: { repo: string; event_type: string }) {
+      repos.admit(target.repo);
+      eventTypes.admit(target.event_type);
+    },
+    reasonLabel(reason: string) {
+      reasons.admit(reason);
+      return reasons.label(reason);
+    },
+    dispatches: new Counter({
+      name: 'flux_dispatch_dispatches_total',
+      help: 'Dispatches that GitHub has accepted.',
+      labelNames: ['repo', 'event_type', 'reason'],
+      registers,
+    }),
+    dryRunDispatches: new Counter({
+      name: 'flux_dispatch_dryrun_dispatches_total',
+      help: 'Dispatches that DRY_RUN=true has kept from GitHub.',
+      labelNames: ['repo', 'event_type', 'reason'],
+      registers,
+    }),
+    errors: new Counter({
+      name: 'flux_dispatch_dispatch_errors_total',
+      help: 'Attempts that GitHub did not accept, by HTTP status, timeout, network, auth or internal.',
+      labelNames: ['repo', 'event_type', 'error_code'],
+      registers,
+    }),
+    duration: new Histogram({
+      name: 'flux_dispatch_dispatch_duration_seconds',
+      help: 'Time of one attempt with all its calls to GitHub, by status or error.',
+      labelNames: ['code'],
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20],
+      registers,
+    }),
+    endToEnd: new Histogram({
+      name: 'flux_dispatch_end_to_end_seconds',
+      help: 'Time from ingest accepting an event to GitHub accepting its dispatch.',
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600],
+      registers,
+    }),
+    retries: new Counter({
+      name: 'flux_dispatch_retries_total',
+      help: 'Attempts that will be made again, by the error.',
+      labelNames: ['error_code'],
+      registers,
+    }),
+    rateLimited: new Counter({
+      name: 'flux_dispatch_rate_limited_total',
+      help: "Answers that paused the queue for one of GitHub's rate limits.",
+      labelNames: ['kind'],
+      registers,
+    }),
+    authErrors: new Counter({
+      name: 'flux_dispatch_github_auth_errors_total',
+      help: 'Attempts that failed for the credentials of the GitHub App.',
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,135 @@
+import Router from '@koa/router';
+import { z } from 'zod';
+import { parsePublicKeys } from './app-auth.ts';
+import type { Dispatch } from './dispatch.ts';
+import { type FaultRule, faultRules } from './faults.ts';
+import { readJson } from './json-body.ts';
+import { PAGE_POLICY, renderPage } from './page.ts';
+import {
+  type RateLimitSettings,
+  rateLimitSchema,
+  type SecondaryLimitSettings,
+  secondaryLimitSchema,
+} from './rate-limit.ts';
+
+/** What a test or a demo sees of the stand-in and does to it; the endpoints below are the same over HTTP. */
+export interface StubControls {
+  /** What was accepted, oldest first: the newest 50,000. Always the same array. */
+  readonly dispatches: readonly Dispatch[];
+  /** How many dispatches were accepted since the last clear, whether they are still kept or not. */
+  readonly received: number;
+  /** How often each "METHOD route status" was answered; the status is "dropped" where a fault cut it. */
+  readonly requests: ReadonlyMap<string, number>;
+  clearDispatches(): void;
+  /** Back to how it started: no dispatches, counts, faults, limits or restrictions. Keys and tokens stay. */
+  clear(): void;
+
+  /** The fault rules in force and how often each was applied. */
+  faults(): readonly (FaultRule & { readonly applied: number })[];
+  /** Replaces the fault rules. Throws a ZodError that says which one is wrong. */
+  setFaults(rules: readonly FaultRule[]): void;
+
+  /** Replaces the App's public keys (PEM), as a key rotation does. Tokens stay valid. Throws a TypeError. */
+  setKeys(publicKeys: readonly string[]): void;
+  /** Revokes every installation token issued so far and answers how many. */
+  revokeTokens(): number;
+
+  /** Starts the secondary limit with an empty window, or ends it. */
+  setSecondaryLimit(settings: SecondaryLimitSettings): void;
+  /** Changes the primary limit and starts its windows anew. */
+  setRateLimit(settings: RateLimitSettings): void;
+
+  /** Which repositories ("owner/name", any case) do not exist; all others do. */
+  setRepositories(settings: { absent: readonly string[] }): void;
+  /** At which owners the App is suspended, and at which it is not installed after all. */
+  setInstallations(settings: Restrictions): void;
+}
+
+const restrictions = z.strictObject({
+  suspended: z.array(z.string()).default([]),
+  notInstalled: z.array(z.string()).default([]),
+});
+export type Restrictions = z.input<typeof restrictions>;
+
+const repositories = z.strictObject({ absent: z.array(z.string()) });
+
+const keys = z.strictObject({
+  publicKeys: z.array(z.string()).check(({ value, issues }) => {
+    try {
+      parsePublicKeys(value);
+    } catch (error) {
+      issues.push({ code: 'custom', message: (error as Error).message, input: value });
+    }
+  }),
+});
+
+/** The page at `/`, the probe and the endpoints under `/_stub`. They ask for no credentials: never expose them. */
+export function adminRouter(stub: StubControls): Router {
+  const router = new Router();
+
+  router.get('/healthz', ctx => {
+    ctx.body = { status: 'ok' };
+  });
+
+  router.get('/', ctx => {
+    ctx.set({ 'content-security-policy': PAGE_POLICY, 'cache-control': 'no-store' });
+    ctx.type = 'html';
+    ctx.body = renderPage(stub.dispatches, stub.received);
+  });
+
+  router.delete('/_stub', ctx => {
+    stub.clear();
+    ctx.status = 204;
+  });
+
+  router.get('/_stub/dispatches', ctx => {
+    const repo = String(ctx.query['repo'] ?? '').toLowerCase();
+    const dispatches = repo
+      ? stub.dispatches.filter(dispatch => `${dispatch.owner}/${dispatch.repo}`.toLowerCase() === repo)
+      : stub.dispatches;
+    ctx.body = { received: stub.received, dispatches };
+  });
+  router.delete('/_stub/dispatches', ctx => {
+    stub.clearDispatches();
+    ctx.status = 204;
+  });
+
+  router.get('/_stub/requests', ctx => {
+    const counts = Object.fromEntries(stub.requests);
+    ctx.body = { total: Object.values(counts).reduce((sum, count) => sum + count, 0), counts };
+  });
+
+  router.get('/_stub/faults', ctx => {
+    ctx.body = stub.faults();
+  });
+  router.delete('/_stub/faults', ctx => {
+    stub.setFaults([]);
+    ctx.status = 204;
+  });
+  router.delete('/_stub/tokens', ctx => {
+    ctx.body = { revoked: stub.revokeTokens() };
+  });
+
+  const put = <S extends z.ZodType>(path: string, schema: S, apply: (settings: z.input<S>) => void) =>
+    router.put(path, async ctx => {
+      const body = await readJson(ctx.req);
+      const parsed = schema.safeParse(body.kind === 'json' ? body.value : undefined);
+      if (parsed.success) {
+        apply((body as { value: z.input<S> }).value);
+        ctx.status = 204;
+      } else {
+        ctx.status = 400;
+        ctx.body = {
+          message: body.kind === 'json' ? z.prettifyError(parsed.error) : `The body is ${body.kind} JSON`,
+        };
+      }
+    });
+  put('/_stub/faults', faultRules, rules => stub.setFaults(rules));
+  put('/_stub/keys', keys, ({ publicKeys }) => stub.setKeys(publicKeys));
+  put('/_stub/secondary-limit', secondaryLimitSchema, settings => stub.setSecondaryLimit(settings));
+  put('/_stub/rate-limit', rateLimitSchema, settings => stub.setRateLimit(settings));
+  put('/_stub/repositories', repositories, settings => stub.setRepositories(settings));
+  put('/_stub/installations', restrictions, settings => stub.setInstallations(settings));
+
+  return router;
+}

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Claims } from '@flux-dispatch/queue/claims';
+import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
+import type { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { DispatchRequest } from './decide.ts';
+
+/** What became of one dispatch. For a repeat the id is that of the dispatch it repeats. */
+export interface Enqueued {
+  readonly repo: string;
+  readonly outcome: 'enqueued' | 'duplicate' | 'rate_limited';
+  readonly dispatch_id: string;
+}
+
+/**
+ * `unavailable`: nothing is promised, the client must send the event again. It may have been queued all the same; then
+ * the second try is a duplicate. `timedOut` says that Redis did not answer in time, rather than being known to be away.
+ */
+export type EnqueueResult =
+  | { kind: 'done'; dispatches: readonly Enqueued[] }
+  | { kind: 'unavailable'; timedOut: boolean; reason: string };
+
+export interface EnqueueDependencies {
+  readonly redis: Pick<Redis, 'status' | 'wait'>;
+  readonly queue: Pick<Queue<Dispatch>, 'addBulk'>;
+  readonly claims: Pick<Claims, 'admit'>;
+  /** Milliseconds. */
+  readonly timeoutMs: number;
+  /** How many replicas must have confirmed a dispatch before it counts as queued. */
+  readonly waitReplicas: number;
+  readonly newId: () => string;
+  readonly now: () => number;
+}
+
+/** Queues dispatches, each once however often and wherever it is asked for. Never throws. */
+export async function enqueue(
+  requests: readonly DispatchRequest[],
+  dependencies: EnqueueDependencies,
+): Promise<EnqueueResult> {
+  const { redis, timeoutMs } = dependencies;
+  if (redis.status !== 'ready') {
+    return { kind: 'unavailable', timedOut: false, reason: `Redis is away (${redis.status})` };
+  }
+  const timer = new AbortController();
+  const timeout = delay(timeoutMs, 'timeout' as const, { signal: timer.signal });
+  // Aborting the timer rejects it, which nobody is interested in by then.
+  timeout.catch(() => undefined);
+  try {
+    const result = await Promise.race([claimAndAdd(requests, dependencies), timeout]);
+    if (result !== 'timeout') return result;
+    return { kind: 'unavailable', timedOut: true, reason: `Redis did not answer within ${timeoutMs} ms` };
+  } catch (error) {
+    return { kind: 'unavailable', timedOut: false, reason: `Redis: ${(error as Error).message}` };
+  } finally {
+    timer.abort();
+  }
+}
+
+async function claimAndAdd(
+  requests: readonly DispatchRequest[],
+  { redis, queue, claims, timeoutMs, waitReplicas, newId, now }: EnqueueDependencies,
+): Promise<EnqueueResult> {
+  const repeated = await claims.admit(requests);
+  const dispatches = requests.map(request => toDispatch(request, newId(), now()));
+  // One pipeline for all dispatches of the event. A job whose claim another holds comes back with that job's id.
+  const jobs = await queue.addBulk(dispatches.filter((_, index) => !repeated[index]).map(dispatchJob));
+  const added = jobs.map(job => job.id);
+
+  // Also for repeats: the client of the first try may not have got its 202 for want of replicas.
+  if (waitReplicas > 0) {
+    const confirmed = await redis.wait(waitReplicas, Math.ceil(timeoutMs / 2));
+    if (confirmed < waitReplicas) {
+      const reason = `${confirmed} of ${waitReplicas} Redis replicas confirmed the write`;
+      return { kind: 'unavailable', timedOut: true, reason };
+    }
+  }
+  return {
+    kind: 'done',
+    dispatches: requests.map(({ repo, repeat }, index) => {
+      const ownId = dispatches[index]?.payload.dispatch_id;
+      const id = repeated[index] ?? added.shift() ?? '';
+      return { repo, outcome: id === ownId ? 'enqueued' : repeat, dispatch_id: id };
+    }),
+  };
+}
+
+function toDispatch(request: DispatchRequest, id: string, acceptedAt: number): Dispatch {
+  const { repeat: _repeat, renewal_ms: _renewal, payload, ...dispatch } = request;
+  return { version: 1, ...dispatch, accepted_at: acceptedAt, payload: { ...payload, dispatch_id: id } };
+}

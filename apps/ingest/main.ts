@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import { createClaims } from '@flux-dispatch/queue/claims';
+import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { connectProducer, redisAnswers } from '@flux-dispatch/queue/redis';
+import { listen } from '@flux-dispatch/runtime/http-server';
+import { createRegistry } from '@flux-dispatch/runtime/metrics';
+import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
+import { runProcess } from '@flux-dispatch/runtime/process';
+import { parseIngestConfig } from './config.ts';
+import { enqueue } from './enqueue.ts';
+import { createIngestMetrics } from './metrics.ts';
+import { createIngestApp } from './server.ts';
+import { tokenFile } from './token.ts';
+
+await runProcess('ingest', parseIngestConfig(process.env), async ({ config, log, stopping, stack }) => {
+  if (config.ALLOW_UNSIGNED) {
+    log.warn(
+      'ALLOW_UNSIGNED=true: whoever reaches this port can dispatch. Rely on a NetworkPolicy, or sign events',
+    );
+  }
+  const redis = stack.adopt(connectProducer(config, config.QUEUE_TIMEOUT, log), redis => redis.disconnect());
+  const queue = openDispatchQueue(redis, config.QUEUE_PREFIX, log);
+  const claims = createClaims(redis, config.QUEUE_PREFIX);
+  const registry = createRegistry();
+  const reasons = [...config.SUCCESS_REASONS, ...config.FAILURE_REASONS];
+  const metrics = createIngestMetrics(registry, reasons, claims.countDelivered);
+  const probes = standardProbes(redisAnswers(redis), stopping);
+
+  // Disposed in reverse: the events under way are answered first, and the probes answer until the end.
+  stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
+  const app = createIngestApp({
+    config,
+    tokens: config.HMAC_TOKEN_PATH ? tokenFile(config.HMAC_TOKEN_PATH, log) : async () => [],
+    enqueue: requests =>
+      enqueue(requests, {
+        redis,
+        queue,
+        claims,
+        timeoutMs: config.QUEUE_TIMEOUT,
+        waitReplicas: config.REDIS_WAIT_REPLICAS,
+        newId: randomUUID,
+        now: Date.now,
+      }),
+    probes,
+    metrics,
+    log,
+  });
+  const server = stack.use(await listen(config.LISTEN_ADDR, app.callback()));
+  log.info({ port: server.port }, 'Listening for Flux events');
+});

@@ -1,0 +1,33 @@
+import type { Logger } from '@flux-dispatch/runtime/log';
+import { type BulkJobOptions, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { type Dispatch, dispatchName } from './dispatch.ts';
+import { DISPATCH_QUEUE } from './keys.ts';
+
+/** The dispatch queue, for whoever adds to it or looks into it. Errors of its connection are logged. */
+export function openDispatchQueue(redis: Redis, prefix: string, log: Logger): Queue<Dispatch> {
+  const queue = new Queue<Dispatch>(DISPATCH_QUEUE, { connection: redis, prefix });
+  // A connection error is on the connection's own log line already.
+  queue.on('error', err => log.debug({ err }, 'Dispatch queue'));
+  return queue;
+}
+
+/**
+ * A dispatch as BullMQ takes it. The dispatch's id is the job's id, so that it is the same over every retry; the
+ * claim is made by the same script that enqueues the job.
+ */
+export function dispatchJob(dispatch: Dispatch): { name: string; data: Dispatch; opts: BulkJobOptions } {
+  return {
+    name: dispatchName(dispatch),
+    data: dispatch,
+    opts: {
+      jobId: dispatch.payload.dispatch_id,
+      deduplication: { id: dispatch.dedup_id },
+      // How long to go on is a matter of time, not of number: the dispatcher ends it by the retry window.
+      attempts: Number.MAX_SAFE_INTEGER,
+      backoff: { type: 'custom' },
+      // The newest deliveries stay for operators to look at. Claims do not depend on them.
+      removeOnComplete: { count: 1000 },
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+
+/**
+ * What a workflow finds in `github.event.client_payload`. GitHub takes at most 10 keys at the top level: these are 9.
+ */
+export const clientPayloadSchema = z.object({
+  product: z.string(),
+  environment: z.string(),
+  commit_sha: z.string(),
+  revision: z.string(),
+  kustomization_name: z.string(),
+  reason: z.string(),
+  message: z.string(),
+  /** The same over every retry of this dispatch. */
+  dispatch_id: z.string().min(1),
+  flux: z.object({
+    kind: z.string(),
+    namespace: z.string(),
+    name: z.string(),
+    severity: z.string(),
+    timestamp: z.string(),
+    origin_revision: z.string(),
+    cluster: z.string(),
+    controller: z.string(),
+    metadata: z.record(z.string(), z.string()),
+    truncated: z.literal(true).optional(),
+  }),
+});
+
+export type ClientPayload = z.infer<typeof clientPayloadSchema>;
+
+/**
+ * A dispatch on the queue: the contract between ingest and dispatcher, which are deployed separately and parse it on
+ * both sides. A field may be added as optional; any other change takes a new `version`.
+ */
+export const dispatchSchema = z.object({
+  version: z.literal(1),
+  /** The SHA-256 that BullMQ's deduplication claims for this dispatch, in hex. */
+  dedup_id: z.string().regex(/^[0-9a-f]{64}$/),
+  /** `owner/name`, in the team's spelling. */
+  repo: z.string().min(1),
+  event_type: z.string().min(1),
+  class: z.enum(['success', 'failure']),
+  /** When ingest accepted the event, in milliseconds since the epoch. */
+  accepted_at: z.number().int().nonnegative(),
+  claim: z.object({
+    /** How long the claim lives on once the dispatch is delivered, in milliseconds. */
+    delivered_ttl_ms: z.number().int().positive(),
+    /** How many claims of delivered dispatches there may be. */
+    max_delivered: z.number().int().positive(),
+  }),
+  payload: clientPayloadSchema,
+});
+
+export type Dispatch = z.infer<typeof dispatchSchema>;
+
+export type ParsedDispatch = { ok: true; dispatch: Dispatch } | { ok: false; fault: string };
+
+/** Reads a job's data as a dispatch. A fault is one line that says what is wrong with it. */
+export function parseDispatch(data: unknown): ParsedDispatch {
+  const parsed = dispatchSchema.safeParse(data);
+  if (parsed.success) return { ok: true, dispatch: parsed.data };
+  const faults = parsed.error.issues.map(issue => `${issue.path.join('.') || 'job'}: ${issue.message}`);
+  return { ok: false, fault: faults.slice(0, 5).join('; ') };
+}
+
+/** What a person recognises a dispatch by in a list of jobs. */
+export function dispatchName({ repo, event_type, payload }: Dispatch): string {
+  return [repo, event_type, payload.environment, payload.reason].filter(part => part !== '').join(' ');
+}

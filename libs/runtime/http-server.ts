@@ -1,0 +1,43 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Address } from './env.ts';
+
+export interface HttpServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+// Long enough for a large body over a slow link, short enough that idle senders do not pile up.
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/**
+ * Listens on `address`. A request that is not complete within 10 s is cut off.
+ * Disposing stops accepting connections and waits for the requests under way to be answered.
+ * @throws with `code` EADDRINUSE or EACCES where the address cannot be had.
+ */
+export async function listen(address: Address, listener: RequestListener): Promise<HttpServer> {
+  let closing = false;
+  const server: Server = createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: 1000,
+    },
+    (request, response) => {
+      // A kept-alive connection would otherwise bring the next request to a server that is going away.
+      if (closing) response.setHeader('Connection', 'close');
+      listener(request, response);
+    },
+  );
+  server.listen(address.port, address.host);
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      closing = true;
+      const closed = once(server, 'close');
+      server.close();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,29 @@
+import { format } from 'node:util';
+import { type DestinationStream, pino } from 'pino';
+
+export type Logger = pino.Logger;
+
+/**
+ * A logger that writes one JSON object a line, to stdout unless told otherwise.
+ * An error is logged by its type, message and stack alone: the errors of HTTP clients carry the request with its
+ * authorization header as properties, which is what pino's own serializer would print.
+ */
+export function createLogger(process: string, level: string, destination?: DestinationStream): Logger {
+  const options: pino.LoggerOptions = {
+    level,
+    base: { process },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: label => ({ level: label }) },
+    serializers: {
+      err: (error: Error) => ({ type: error.name, message: error.message, stack: error.stack }),
+    },
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+/** Sends what libraries write to the console through the log, so that every line of stdout and stderr is JSON. */
+export function captureConsole(log: Logger): void {
+  console.log = console.info = (...args) => log.info({ source: 'console' }, format(...args));
+  console.warn = (...args) => log.warn({ source: 'console' }, format(...args));
+  console.error = (...args) => log.error({ source: 'console' }, format(...args));
+}

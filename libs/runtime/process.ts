@@ -1,0 +1,92 @@
+import process from 'node:process';
+import type { Fault, Parsed } from './env.ts';
+import { captureConsole, createLogger, type Logger } from './log.ts';
+
+export interface RunningProcess<Config> {
+  readonly config: Readonly<Config>;
+  readonly log: Logger;
+  /** Aborted when the process has been asked to stop: not ready from then on. */
+  readonly stopping: AbortSignal;
+  /** What has been started. Disposed in reverse order when the process is asked to stop. */
+  readonly stack: AsyncDisposableStack;
+}
+
+interface ProcessConfig {
+  readonly LOG_LEVEL: string;
+  readonly SHUTDOWN_TIMEOUT: number;
+}
+
+/**
+ * Runs a process from its parsed configuration to its exit code.
+ *
+ * - A faulty configuration is logged fault by fault, before anything listens: exit 1.
+ * - `start` acquires what the process needs into `stack`; if it throws, what it had acquired is released: exit 1.
+ * - SIGTERM or SIGINT aborts `stopping` and disposes `stack`: exit 0 once that is done, exit 1 with what is then under
+ *   way cut off after `SHUTDOWN_TIMEOUT`. A second signal exits at once, with 128 + its number as a shell would say.
+ */
+export async function runProcess<Config extends ProcessConfig>(
+  name: string,
+  parsed: Parsed<Config>,
+  start: (running: RunningProcess<Config>) => Promise<void>,
+): Promise<void> {
+  if (!parsed.ok) return exitOnFaults(name, parsed.faults);
+  const { config } = parsed;
+  const log = createLogger(name, config.LOG_LEVEL);
+  captureConsole(log);
+  const stopping = new AbortController();
+  const stack = new AsyncDisposableStack();
+
+  const crash = (err: unknown) => {
+    log.fatal({ err }, 'Unexpected error: this is a bug, the process ends');
+    process.exit(1);
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+
+  const stopped = new Promise<void>(resolve => {
+    const onSignal = (signal: NodeJS.Signals, code: number) => {
+      if (stopping.signal.aborted) {
+        log.warn({ signal }, 'Second signal: exiting at once');
+        process.exit(128 + code);
+      }
+      log.info({ signal }, 'Shutting down: finishing what is under way');
+      setTimeout(() => {
+        log.error(
+          { timeout_ms: config.SHUTDOWN_TIMEOUT },
+          'Not finished within SHUTDOWN_TIMEOUT: exiting. What was under way is taken up by another replica',
+        );
+        process.exit(1);
+      }, config.SHUTDOWN_TIMEOUT).unref();
+      stopping.abort();
+      resolve();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+
+  try {
+    await start({ config, log, stopping: stopping.signal, stack });
+    log.info('Started');
+    await stopped;
+    await stack.disposeAsync();
+    log.info('Stopped');
+    process.exit(0);
+  } catch (error) {
+    log.fatal({ reason: (error as Error).message }, startFailure(error));
+    // The first failure is what matters; releasing the rest may fail for the same reason.
+    await stack.disposeAsync().catch(err => log.error({ err }, 'Cleaning up after the failure failed too'));
+    process.exit(1);
+  }
+}
+
+function startFailure(error: unknown): string {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === 'listen') return `Cannot listen (${code}): choose another address`;
+  return 'Failed';
+}
+
+function exitOnFaults(name: string, faults: readonly Fault[]): never {
+  const log = createLogger(name, 'info');
+  for (const { variable, message } of faults) log.fatal({ variable }, message);
+  process.exit(1);
+}
