@@ -73,7 +73,7 @@ function classifyResponse(response: Response, repo: string, now: number): Verdic
   if (status >= 500 || status === 408 || status === 401) return { kind: 'retry', code, message, limit };
   // GITHUB_APP_ID is wrong, which is the service's own fault and not the dispatch's.
   if (status === 404 && /integration not found/i.test(response.message))
-    return { kind: 'retry', code: 'auth', message };
+    return { kind: 'retry', code: 'auth', message, limit };
   return { kind: 'dead', code, message, hint: hint(response, repo), limit };
 }
 

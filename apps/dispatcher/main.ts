@@ -24,12 +24,13 @@ await runProcess(
     const { GITHUB_APP_ID: appId, GITHUB_PRIVATE_KEY_PATH: keyPath } = config;
     if (config.DRY_RUN) log.warn('DRY_RUN=true: nothing is sent to GitHub');
 
-    const ops = stack.adopt(connectProducer(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
-    const queue = openDispatchQueue(ops, config.QUEUE_PREFIX, log);
+    const inspection = stack.adopt(connectProducer(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
+    const queue = openDispatchQueue(inspection, config.QUEUE_PREFIX, log);
     const registry = createRegistry();
-    const metrics = createDispatcherMetrics(registry, async () => [await queueState(queue, ops)]);
-    const probes = standardProbes(redisAnswers(ops), stopping);
-    stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
+    const metrics = createDispatcherMetrics(registry, async () => [await queueState(queue, inspection)]);
+    const probes = standardProbes(redisAnswers(inspection), stopping);
+    const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
+  log.info({ metrics_port: ops.port }, 'Listening');
 
     const redis = stack.adopt(connectWorker(config, log), redis => redis.disconnect());
     const github =

@@ -39,5 +39,5 @@ await runProcess('github-stub', parsed, async ({ config, log, stack }) => {
     host: host ?? '0.0.0.0',
   });
   stack.use(stub);
-  log.info({ url: stub.url }, "Standing in for GitHub's API");
+  log.info({ url: stub.url }, 'Listening');
 });

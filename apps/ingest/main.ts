@@ -27,7 +27,7 @@ await runProcess('ingest', parseIngestConfig(process.env), async ({ config, log,
   const probes = standardProbes(redisAnswers(redis), stopping);
 
   // Disposed in reverse: the events under way are answered first, and the probes answer until the end.
-  stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
+  const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
   const app = createIngestApp({
     config,
     tokens: config.HMAC_TOKEN_PATH ? tokenFile(config.HMAC_TOKEN_PATH, log) : async () => [],
@@ -46,5 +46,5 @@ await runProcess('ingest', parseIngestConfig(process.env), async ({ config, log,
     log,
   });
   const server = stack.use(await listen(config.LISTEN_ADDR, app.callback()));
-  log.info({ port: server.port }, 'Listening for Flux events');
+  log.info({ events_port: server.port, metrics_port: ops.port }, 'Listening');
 });

@@ -17,7 +17,7 @@ export const REDIS_VARIABLES = {
       context.addIssue({
         code: 'custom',
         message:
-          'must be redis://host:6379, rediss://host:6379 (TLS) or redis-sentinel://host1:26379,host2:26379/name',
+          'must be redis://host:6379, rediss://host:6379 (TLS) or redis-sentinel://host1:26379,host2:26379/name, with a password in it percent-encoded',
       });
       return z.NEVER;
     }),
@@ -46,6 +46,7 @@ const HOST_PORT = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+)(?::(\d{1,5}))?$/;
 
 /** Parses the three forms of `REDIS_URL`. Returns undefined for anything else. */
 export function parseRedisUrl(value: string): RedisLocation | undefined {
+  if (!isPercentEncoded(value)) return undefined;
   const sentinel = SENTINEL_URL.exec(value);
   if (sentinel) {
     const [, username, password, hosts = '', name = '', db] = sentinel;
@@ -72,6 +73,15 @@ export function parseRedisUrl(value: string): RedisLocation | undefined {
     ...(db ? { db: Number(db) } : {}),
     ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
   };
+}
+
+function isPercentEncoded(value: string): boolean {
+  try {
+    decodeURIComponent(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function credentials(username: string | undefined, password: string | undefined) {

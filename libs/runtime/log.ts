@@ -14,16 +14,23 @@ export function createLogger(process: string, level: string, destination?: Desti
     base: { process },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: label => ({ level: label }) },
-    serializers: {
-      err: (error: Error) => ({ type: error.name, message: error.message, stack: error.stack }),
-    },
+    serializers: { err: describeError },
   };
   return destination ? pino(options, destination) : pino(options);
 }
 
+// Anything can be thrown, also null.
+function describeError(error: unknown) {
+  return error instanceof Error
+    ? { type: error.name, message: error.message, stack: error.stack }
+    : { type: typeof error, message: String(error) };
+}
+
 /** Sends what libraries write to the console through the log, so that every line of stdout and stderr is JSON. */
 export function captureConsole(log: Logger): void {
-  console.log = console.info = (...args) => log.info({ source: 'console' }, format(...args));
-  console.warn = (...args) => log.warn({ source: 'console' }, format(...args));
-  console.error = (...args) => log.error({ source: 'console' }, format(...args));
+  // An error by its stack alone, for the same reason as above.
+  const text = (args: unknown[]) => format(...args.map(arg => (arg instanceof Error ? arg.stack : arg)));
+  console.log = console.info = (...args) => log.info({ source: 'console' }, text(args));
+  console.warn = (...args) => log.warn({ source: 'console' }, text(args));
+  console.error = (...args) => log.error({ source: 'console' }, text(args));
 }

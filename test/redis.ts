@@ -1,0 +1,20 @@
+import { acquireRedis } from '@flux-dispatch/testbed/redis';
+import type { TestProject } from 'vitest/node';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    redisUrl: string;
+    /** `PATH` of the environment, for tests that need a Redis of their own. */
+    path: string;
+  }
+}
+
+/** Gives every test file the URL of one real Redis. Without any, the tests end here, with the ways to get one. */
+export default async function setup(project: TestProject) {
+  const path = process.env['PATH'] ?? '';
+  const redis = await acquireRedis({ redisUrl: process.env['REDIS_URL'], path });
+  process.stdout.write(`Redis for the tests: ${redis.origin}\n`);
+  project.provide('redisUrl', redis.url);
+  project.provide('path', path);
+  return () => redis[Symbol.asyncDispose]();
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'test/**/*.test.ts'],
+    // One Redis for all files; each test has keys of its own.
+    globalSetup: 'test/redis.ts',
+    // Real processes start, and on two cores several files at once.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
