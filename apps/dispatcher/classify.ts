@@ -93,7 +93,7 @@ function isExhausted({ headers }: Response): boolean {
 
 function waitMs({ headers }: Response, now: number): number | undefined {
   const retryAfter = headers['retry-after'];
-  if (retryAfter !== undefined) {
+  if (retryAfter !== undefined && retryAfter !== '') {
     const seconds = Number(retryAfter);
     const ms = Number.isNaN(seconds) ? Date.parse(String(retryAfter)) - now : seconds * 1000;
     if (!Number.isNaN(ms)) return Math.max(0, ms);

@@ -23,6 +23,10 @@ export interface GitHub {
   send(dispatch: Dispatch): Promise<SendResult>;
 }
 
+// Octokit sends none: GitHub's default of the day would then decide.
+// https://docs.github.com/en/rest/about-the-rest-api/api-versions
+const API_VERSION = '2022-11-28';
+
 /** An attempt's result, with whether it rested on something cached that may have become invalid. */
 type Attempt = { result: SendResult; cached: boolean };
 
@@ -38,7 +42,7 @@ export function createGitHub(options: GitHubOptions): GitHub {
 
   function octokit(auth: { installationId?: number }): Octokit {
     const trace = (message: string) => log.debug({ source: 'octokit' }, message);
-    return new Octokit({
+    const client = new Octokit({
       baseUrl: apiUrl,
       userAgent: `flux-dispatch/${packageJson.version}`,
       authStrategy: createAppAuth,
@@ -46,6 +50,10 @@ export function createGitHub(options: GitHubOptions): GitHub {
       log: { debug: trace, info: trace, warn: trace, error: trace },
       request: { fetch: fetchWithin(timeoutMs) },
     });
+    client.hook.before('request', ({ headers }) => {
+      headers['x-github-api-version'] = API_VERSION;
+    });
+    return client;
   }
 
   async function lookUp(owner: string, repo: string): Promise<Octokit> {
@@ -59,15 +67,25 @@ export function createGitHub(options: GitHubOptions): GitHub {
     let step: Step = 'installation';
     const owner = ownerOf(dispatch.repo);
     const repo = dispatch.repo.slice(owner.length + 1);
-    const known = installations.get(owner.toLowerCase());
-    const installation = known ?? lookUp(owner, repo);
-    installations.set(owner.toLowerCase(), installation);
+    const cacheKey = owner.toLowerCase();
+    let installation = installations.get(cacheKey);
+    const cached = installation !== undefined;
+    const startLookUp = () => {
+      installation = lookUp(owner, repo);
+      installations.set(cacheKey, installation);
+      return installation;
+    };
     const evict = () => {
       // Compared first: another attempt may have looked the owner up again by now.
-      if (installations.get(owner.toLowerCase()) === installation) installations.delete(owner.toLowerCase());
+      if (installations.get(cacheKey) === installation) installations.delete(cacheKey);
     };
     try {
-      const client = await expiry.within(installation);
+      // A look-up under way may be another repository's, whose 404 says nothing about this one.
+      const joined = installation?.catch(error => {
+        if (error.status !== 404) throw error;
+        return startLookUp();
+      });
+      const client = await expiry.within(joined ?? startLookUp());
       step = 'token';
       await expiry.within(client.auth({ type: 'installation' }));
       step = 'dispatch';
@@ -80,14 +98,14 @@ export function createGitHub(options: GitHubOptions): GitHub {
       });
       return {
         result: { kind: 'response', step, status, headers, message: '' },
-        cached: known !== undefined,
+        cached,
       };
     } catch (error) {
       const result = failure(error, step);
       const unresolved = step === 'installation';
       if (unresolved || (result.kind === 'response' && (result.status === 401 || result.status === 404)))
         evict();
-      return { result, cached: known !== undefined };
+      return { result, cached };
     }
   }
 

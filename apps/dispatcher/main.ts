@@ -30,7 +30,7 @@ await runProcess(
     const metrics = createDispatcherMetrics(registry, async () => [await queueState(queue, inspection)]);
     const probes = standardProbes(redisAnswers(inspection), stopping);
     const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
-  log.info({ metrics_port: ops.port }, 'Listening');
+    log.info({ metrics_port: ops.port }, 'Listening');
 
     const redis = stack.adopt(connectWorker(config, log), redis => redis.disconnect());
     const github =

@@ -1,8 +1,8 @@
 import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
 import { address, mountedFile, PROCESS_VARIABLES, parseEnvironment } from '@flux-dispatch/runtime/env';
 import { runProcess } from '@flux-dispatch/runtime/process';
+import { z } from 'zod';
 import { startGitHubStub } from './stub.ts';
 
 const { LOG_LEVEL, SHUTDOWN_TIMEOUT } = PROCESS_VARIABLES;

@@ -15,7 +15,7 @@ export interface Enqueued {
 
 /**
  * `unavailable`: nothing is promised, the client must send the event again. It may have been queued all the same; then
- * the second try is a duplicate. `timedOut` says that Redis did not answer in time, rather than being known to be away.
+ * the second try is a duplicate. `timedOut` says that the client has waited for it, rather than being refused at once.
  */
 export type EnqueueResult =
   | { kind: 'done'; dispatches: readonly Enqueued[] }
@@ -38,7 +38,8 @@ export async function enqueue(
   requests: readonly DispatchRequest[],
   dependencies: EnqueueDependencies,
 ): Promise<EnqueueResult> {
-  const { redis, timeoutMs } = dependencies;
+  const { redis, timeoutMs, now } = dependencies;
+  const startedAt = now();
   if (redis.status !== 'ready') {
     return { kind: 'unavailable', timedOut: false, reason: `Redis is away (${redis.status})` };
   }
@@ -51,7 +52,9 @@ export async function enqueue(
     if (result !== 'timeout') return result;
     return { kind: 'unavailable', timedOut: true, reason: `Redis did not answer within ${timeoutMs} ms` };
   } catch (error) {
-    return { kind: 'unavailable', timedOut: false, reason: `Redis: ${(error as Error).message}` };
+    // The connection may have broken on an earlier command's account: what counts is how long this client has waited.
+    const timedOut = now() - startedAt >= timeoutMs / 2;
+    return { kind: 'unavailable', timedOut, reason: `Redis: ${(error as Error).message}` };
   } finally {
     timer.abort();
   }

@@ -26,6 +26,8 @@ export async function listen(address: Address, listener: RequestListener): Promi
     (request, response) => {
       // A kept-alive connection would otherwise bring the next request to a server that is going away.
       if (closing) response.setHeader('Connection', 'close');
+      // Nor is the one that the last answer went out on worth waiting for: the client may keep it for seconds.
+      response.once('finish', () => closing && server.closeIdleConnections());
       listener(request, response);
     },
   );

@@ -43,7 +43,7 @@ export interface System extends AsyncDisposable {
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { redisUrl, githubUrl, credentials, prefix = `{flux-dispatch-${randomUUID()}}` } = options;
   const { ingests: ingestCount = 1, dispatchers: dispatcherCount = 1 } = options;
-  await using stack = new AsyncDisposableStack();
+  const stack = new AsyncDisposableStack();
   const ingests: Ingest[] = [];
   const dispatchers: Dispatcher[] = [];
 
@@ -80,13 +80,15 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     return dispatcher;
   };
 
-  await Promise.all([
-    ...Array.from({ length: ingestCount }, () => startIngest()),
-    ...Array.from({ length: dispatcherCount }, () => startDispatcher()),
-  ]);
-
-  // Only now is what has been started the caller's; before, it ends with this function.
-  const started = stack.move();
+  try {
+    await Promise.all([
+      ...Array.from({ length: ingestCount }, () => startIngest()),
+      ...Array.from({ length: dispatcherCount }, () => startDispatcher()),
+    ]);
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
   return {
     prefix,
     ingests,
@@ -98,6 +100,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       for (const process of processes) process.signal('SIGTERM');
       await Promise.all(processes.map(({ exited }) => exited));
     },
-    [Symbol.asyncDispose]: () => started.disposeAsync(),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest';
+import { classify, type SendResult, type Step } from './classify.ts';
+
+const REPO = 'Altinn/dialogporten';
+const NOW = Date.parse('2026-03-05T12:00:00Z');
+const SECONDS = 1000;
+const MINUTE = 60 * SECONDS;
+
+interface Answer {
+  readonly headers?: Readonly<Record<string, string | number>>;
+  readonly message?: string;
+  readonly step?: Step;
+}
+
+function verdict(status: number, { headers = {}, message = '', step = 'dispatch' }: Answer = {}) {
+  return classify({ kind: 'response', step, status, headers, message }, REPO, NOW);
+}
+
+describe('what becomes of the dispatch', () => {
+  test.each<[number, string, Answer, string]>([
+    [204, 'accepted', {}, 'delivered'],
+    [200, 'any other 2xx', {}, 'delivered'],
+    [401, 'still, after a fresh token', { message: 'Bad credentials' }, 'retry'],
+    [401, 'for the token', { step: 'token' }, 'retry'],
+    [408, 'timeout', {}, 'retry'],
+    [500, 'GitHub is unwell', {}, 'retry'],
+    [502, 'GitHub is unwell', {}, 'retry'],
+    [503, 'GitHub is unwell', { headers: { 'retry-after': '30' } }, 'retry'],
+    [403, 'no permission', { message: 'Resource not accessible by integration' }, 'dead'],
+    [403, 'with calls left', { headers: { 'x-ratelimit-remaining': '4999' } }, 'dead'],
+    [403, 'suspended', { message: 'This installation has been suspended', step: 'token' }, 'dead'],
+    [404, 'no such repository', { message: 'Not Found' }, 'dead'],
+    [404, 'the App is not installed', { message: 'Not Found', step: 'installation' }, 'dead'],
+    [404, 'the App itself is unknown', { message: 'Integration not found', step: 'installation' }, 'retry'],
+    [410, 'gone', {}, 'dead'],
+    [422, 'GitHub finds it invalid', { message: 'Validation Failed' }, 'dead'],
+    [400, 'any other 4xx', {}, 'dead'],
+    [451, 'any other 4xx', {}, 'dead'],
+    [304, 'what makes no sense', {}, 'dead'],
+  ])('%i %s', (status, _, answer, kind) => {
+    expect(verdict(status, answer).kind).toBe(kind);
+  });
+
+  test.each<[SendResult, string, string]>([
+    [{ kind: 'timeout', step: 'dispatch' }, 'timeout', 'GitHub did not answer in time (dispatch)'],
+    [{ kind: 'timeout', step: 'token' }, 'timeout', 'GitHub did not answer in time (token)'],
+    [
+      { kind: 'network', step: 'installation', message: 'ECONNREFUSED' },
+      'network',
+      'GitHub cannot be reached: ECONNREFUSED',
+    ],
+    [{ kind: 'key', message: 'does not exist' }, 'auth', 'GITHUB_PRIVATE_KEY_PATH does not exist'],
+  ])('no answer: %j', (result, code, message) => {
+    expect(classify(result, REPO, NOW)).toEqual({ kind: 'retry', code, message });
+  });
+});
+
+test('an error says what GitHub said, and to which call', () => {
+  const message = 'Not Found';
+  expect(verdict(404, { message, step: 'installation' })).toMatchObject({
+    code: '404',
+    message: 'GitHub answered 404: Not Found (installation)',
+  });
+  expect(verdict(502)).toMatchObject({ code: '502', message: 'GitHub answered 502 (dispatch)' });
+});
+
+test('an App that GitHub does not know is an error of authentication, not of the dispatch', () => {
+  expect(verdict(404, { message: 'Integration not found' })).toMatchObject({ kind: 'retry', code: 'auth' });
+});
+
+describe('a dead letter says what to do about it', () => {
+  test.each<[number, string, RegExp]>([
+    [404, 'Not Found', /not installed on Altinn\/dialogporten.*dispatch_repo/],
+    [403, 'Resource not accessible by integration', /permission "Contents: read and write"/],
+    [403, 'This installation has been suspended', /suspended.*Unsuspend/],
+    [410, 'Gone', /Altinn\/dialogporten is gone/],
+    [422, 'Validation Failed', /correct the Alert/],
+    [400, 'Problems parsing JSON', /Read its message/],
+  ])('%i %s', (status, message, hint) => {
+    expect(verdict(status, { message })).toMatchObject({ kind: 'dead', hint: expect.stringMatching(hint) });
+  });
+});
+
+describe('a rate limit pauses the queue, and uses up no attempt', () => {
+  const reset = String((NOW + 20 * MINUTE) / SECONDS);
+  const exhausted = { 'x-ratelimit-remaining': '0' };
+  const secondary = 'You have exceeded a secondary rate limit';
+  const primary = 'API rate limit exceeded for installation';
+
+  test.each<[string, number, Answer, 'primary' | 'secondary', number | undefined]>([
+    ['429 bare: it does not say how long', 429, {}, 'secondary', undefined],
+    ['Retry-After in seconds', 429, { headers: { 'retry-after': '60' } }, 'secondary', MINUTE],
+    ['Retry-After as a number', 403, { headers: { 'retry-after': 60 } }, 'secondary', MINUTE],
+    [
+      'Retry-After as a date',
+      403,
+      { headers: { 'retry-after': 'Thu, 05 Mar 2026 12:05:00 GMT' } },
+      'secondary',
+      5 * MINUTE,
+    ],
+    [
+      'Retry-After as a date that is over',
+      403,
+      { headers: { 'retry-after': 'Thu, 05 Mar 2026 11:00:00 GMT' } },
+      'secondary',
+      0,
+    ],
+    ['Retry-After that is neither', 429, { headers: { 'retry-after': 'soon' } }, 'secondary', undefined],
+    ['its message alone', 403, { message: secondary }, 'secondary', undefined],
+    // A second more, as the header names whole seconds.
+    [
+      'no calls left, until the reset',
+      403,
+      { headers: { ...exhausted, 'x-ratelimit-reset': reset }, message: primary },
+      'primary',
+      20 * MINUTE + SECONDS,
+    ],
+    [
+      'the same as 429',
+      429,
+      { headers: { ...exhausted, 'x-ratelimit-reset': reset }, message: primary },
+      'primary',
+      20 * MINUTE + SECONDS,
+    ],
+    [
+      'no calls left, the reset is over',
+      403,
+      { headers: { ...exhausted, 'x-ratelimit-reset': '1' } },
+      'primary',
+      SECONDS,
+    ],
+    ['no calls left, without a reset', 403, { headers: exhausted }, 'primary', undefined],
+    [
+      'Retry-After goes before the reset',
+      403,
+      { headers: { ...exhausted, 'x-ratelimit-reset': reset, 'retry-after': '30' } },
+      'primary',
+      30 * SECONDS,
+    ],
+    [
+      'a reset counts only where no calls are left',
+      429,
+      { headers: { 'x-ratelimit-remaining': '4000', 'x-ratelimit-reset': reset } },
+      'secondary',
+      undefined,
+    ],
+    ['for the token', 403, { message: secondary, step: 'token' }, 'secondary', undefined],
+  ])('%s', (_, status, answer, kind, waitMs) => {
+    expect(verdict(status, answer)).toMatchObject({
+      kind: 'pause',
+      code: String(status),
+      limit: { kind, waitMs },
+    });
+  });
+
+  test.each<[number, string, string]>([
+    [204, '', 'delivered'],
+    [502, '', 'retry'],
+    [401, '', 'retry'],
+    [404, 'Not Found', 'dead'],
+    [404, 'Integration not found', 'retry'],
+    [422, '', 'dead'],
+  ])(
+    'no calls left on %i %s pauses before the 403 comes, next to what it means itself',
+    (status, message, kind) => {
+      const headers = { ...exhausted, 'x-ratelimit-reset': reset };
+      expect(verdict(status, { headers, message })).toMatchObject({
+        kind,
+        limit: { kind: 'primary', waitMs: 20 * MINUTE + SECONDS },
+      });
+    },
+  );
+
+  test('calls left pause nothing', () => {
+    const headers = { 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': reset };
+    expect(verdict(204, { headers })).toEqual({ kind: 'delivered', code: '204', limit: undefined });
+  });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import { type Dispatch, dispatchName, parseDispatch } from './dispatch.ts';
+import { dispatchJob } from './dispatch-queue.ts';
+
+const DISPATCH: Dispatch = {
+  version: 1,
+  dedup_id: '0123456789abcdef'.repeat(4),
+  repo: 'Altinn/dialogporten',
+  event_type: 'flux-deploy',
+  class: 'success',
+  accepted_at: 1_772_712_060_000,
+  claim: { delivered_ttl_ms: 86_400_000, max_delivered: 10_000 },
+  payload: {
+    product: 'dialogporten',
+    environment: 'at23',
+    commit_sha: 'a63b3a440d34a42168e949f527554da1c3ecc932',
+    revision: 'at23@sha256:a0313152b69bb3a75fca2346d15444b3115c21b8abe39baa20fb5f9d578cb6b0',
+    kustomization_name: 'dialogporten-apps',
+    reason: 'ReconciliationSucceeded',
+    message: 'Reconciliation finished in 953ms, next run in 10m0s',
+    dispatch_id: '018f3a5e-0000-4000-8000-000000000000',
+    flux: {
+      kind: 'Kustomization',
+      namespace: 'product-dialogporten',
+      name: 'dialogporten-apps',
+      severity: 'info',
+      timestamp: '2026-03-05T12:01:00Z',
+      origin_revision: 'main@sha1:a63b3a440d34a42168e949f527554da1c3ecc932',
+      cluster: '',
+      controller: 'kustomize-controller',
+      metadata: { commit_status: 'update' },
+    },
+  },
+};
+
+/** What arrives at the other process. */
+const queued = (data: unknown) => JSON.parse(JSON.stringify(data));
+
+describe('a dispatch', () => {
+  test('comes off the queue as it was put there', () => {
+    expect(parseDispatch(queued(DISPATCH))).toEqual({ ok: true, dispatch: DISPATCH });
+  });
+
+  test('with truncated metadata too', () => {
+    const { payload } = DISPATCH;
+    const truncated = { ...DISPATCH, payload: { ...payload, flux: { ...payload.flux, truncated: true } } };
+    expect(parseDispatch(queued(truncated))).toEqual({ ok: true, dispatch: truncated });
+  });
+
+  test('of a newer ingest may have fields that this version does not know', () => {
+    const { claim, payload } = DISPATCH;
+    const newer = {
+      ...DISPATCH,
+      traceparent: '00-…',
+      claim: { ...claim, kept_by: 'x' },
+      payload: { ...payload, flux: { ...payload.flux, uid: 'x' } },
+    };
+    expect(parseDispatch(queued(newer))).toEqual({ ok: true, dispatch: DISPATCH });
+  });
+});
+
+describe('what is no dispatch, and the fault that says why', () => {
+  const { dedup_id: _, ...unclaimed } = DISPATCH;
+  test.each([
+    ['nothing', null, 'job: '],
+    ['text', 'x', 'job: '],
+    ['an unknown version', { ...DISPATCH, version: 2 }, 'version: '],
+    ['no version', { ...DISPATCH, version: undefined }, 'version: '],
+    ['no dedup id', unclaimed, 'dedup_id: '],
+    ['a dedup id that is no SHA-256', { ...DISPATCH, dedup_id: 'x' }, 'dedup_id: '],
+    ['an unknown class', { ...DISPATCH, class: 'maybe' }, 'class: '],
+    ['no time', { ...DISPATCH, accepted_at: 'now' }, 'accepted_at: '],
+    ['no payload', { ...DISPATCH, payload: undefined }, 'payload: '],
+    [
+      'no dispatch id',
+      { ...DISPATCH, payload: { ...DISPATCH.payload, dispatch_id: '' } },
+      'payload.dispatch_id: ',
+    ],
+  ])('%s', (_, data, fault) => {
+    expect(parseDispatch(data)).toEqual({ ok: false, fault: expect.stringContaining(fault) });
+  });
+
+  test('a fault stays short, however much is wrong', () => {
+    const parsed = parseDispatch({});
+    expect(!parsed.ok && parsed.fault.length).toBeLessThan(500);
+  });
+});
+
+test('a dispatch is recognised by repository, event type, environment and reason', () => {
+  expect(dispatchName(DISPATCH)).toBe('Altinn/dialogporten flux-deploy at23 ReconciliationSucceeded');
+  const { payload } = DISPATCH;
+  expect(dispatchName({ ...DISPATCH, payload: { ...payload, environment: '' } })).toBe(
+    'Altinn/dialogporten flux-deploy ReconciliationSucceeded',
+  );
+});
+
+test("the job has the dispatch's id, and its claim has no expiry while it is pending", () => {
+  expect(dispatchJob(DISPATCH)).toMatchObject({
+    data: DISPATCH,
+    opts: { jobId: DISPATCH.payload.dispatch_id, deduplication: { id: DISPATCH.dedup_id } },
+  });
+  expect(dispatchJob(DISPATCH).opts.deduplication).not.toHaveProperty('ttl');
+});

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { boundedLabel, createRegistry } from './metrics.ts';
+
+test('a label value is other until it is admitted, and past the bound for good', () => {
+  const repos = boundedLabel(2);
+  expect(repos.label('Altinn/a')).toBe('other');
+
+  for (const repo of ['Altinn/a', 'Altinn/a', 'Altinn/b', 'Altinn/c']) repos.admit(repo);
+  expect(['Altinn/a', 'Altinn/b', 'Altinn/c'].map(repos.label)).toEqual(['Altinn/a', 'Altinn/b', 'other']);
+});
+
+test('a registry has the defaults of the process and its event loop', async () => {
+  const text = await createRegistry().metrics();
+  expect(text).toContain('process_cpu_seconds_total');
+  expect(text).toContain('nodejs_eventloop_lag_seconds');
+});
