@@ -66,7 +66,9 @@ function dispatch(values: Partial<Dispatch> = {}): Dispatch {
     dedup_id: number.toString(16).padStart(64, '0'),
     repo: 'Altinn/dialogporten',
     event_type: 'flux-deploy',
+    object_id: number.toString(16).padStart(64, 'a'),
     class: 'success',
+    event_time: 1_772_712_000,
     accepted_at: Date.now(),
     claim: { delivered_ttl_ms: DAY_MS, max_delivered: 100 },
     ...values,
@@ -92,17 +94,21 @@ function again(first: Dispatch): Dispatch {
   return { ...first, payload: { ...first.payload, dispatch_id: randomUUID() } };
 }
 
-const request = ({ dedup_id }: Dispatch, renewal_ms = DAY_MS) => ({ dedup_id, renewal_ms });
+const request = (dispatch: Dispatch, renewal_ms = DAY_MS) => ({
+  ...dispatch,
+  stream_id: dispatch.object_id,
+  renewal_ms,
+});
 
 test('the enqueue makes the claim, which has no expiry while the dispatch is pending', async () => {
   await using d = await desk();
   const first = dispatch();
-  expect(await d.claims.admit([request(first)])).toEqual([null]);
+  expect(await d.claims.admit([request(first)])).toEqual([['add']]);
   expect(await d.add(first)).toBe(first.payload.dispatch_id);
   expect(await d.ttl(first)).toBe(-1);
 
   // A repeat goes on to the enqueue, and there comes back with the id of the one that is pending.
-  expect(await d.claims.admit([request(first)])).toEqual([null]);
+  expect(await d.claims.admit([request(first)])).toEqual([['add']]);
   expect(await d.add(again(first))).toBe(first.payload.dispatch_id);
   expect(await d.queue.getWaitingCount()).toBe(1);
   expect(await d.claims.countDelivered()).toBe(0);
@@ -125,11 +131,11 @@ test('the claim of a delivered dispatch lives for its time, and a repeat renews 
   expect(await d.ttl(first)).toSatisfy(within(HOUR_MS));
   expect(await d.claims.countDelivered()).toBe(1);
 
-  expect(await d.claims.admit([request(first, DAY_MS)])).toEqual([id]);
+  expect(await d.claims.admit([request(first, DAY_MS)])).toEqual([['repeat', id]]);
   expect(await d.ttl(first)).toSatisfy(within(DAY_MS));
   // Without a revision there is nothing to renew for: after the interval it is to be told again.
   await d.redis.pexpire(claimKey(d, first), 1000);
-  expect(await d.claims.admit([request(first, 0)])).toEqual([id]);
+  expect(await d.claims.admit([request(first, 0)])).toEqual([['repeat', id]]);
   expect(await d.ttl(first)).toSatisfy(within(1000));
 });
 
@@ -137,10 +143,10 @@ test('the claim of a dead dispatch lives for the cooldown, which a repeat does n
   await using d = await desk();
   const first = dispatch();
   const id = await d.add(first);
-  await d.work(job => d.claims.settleDead(job.id ?? '', job.data, HOUR_MS));
+  await d.work(job => d.claims.settleDead(job.id ?? '', job.data.dedup_id, HOUR_MS));
   expect(await d.ttl(first)).toSatisfy(within(HOUR_MS));
   expect(await d.claims.countDelivered()).toBe(0);
-  expect(await d.claims.admit([request(first, DAY_MS)])).toEqual([id]);
+  expect(await d.claims.admit([request(first, DAY_MS)])).toEqual([['repeat', id]]);
   expect(await d.ttl(first)).toSatisfy(within(HOUR_MS));
 });
 
@@ -148,9 +154,9 @@ test('a cooldown of 0 ends the claim at once', async () => {
   await using d = await desk();
   const first = dispatch();
   await d.add(first);
-  await d.work(job => d.claims.settleDead(job.id ?? '', job.data, 0));
+  await d.work(job => d.claims.settleDead(job.id ?? '', job.data.dedup_id, 0));
   expect(await d.ttl(first)).toBe(-2);
-  expect(await d.claims.admit([request(first)])).toEqual([null]);
+  expect(await d.claims.admit([request(first)])).toEqual([['add']]);
 });
 
 test('settling compares first: a claim that another dispatch holds by now is left alone', async () => {
@@ -159,7 +165,7 @@ test('settling compares first: a claim that another dispatch holds by now is lef
   const current = again(old);
   await d.add(current);
   await d.claims.settleDelivered(old.payload.dispatch_id, old);
-  await d.claims.settleDead(old.payload.dispatch_id, old, 0);
+  await d.claims.settleDead(old.payload.dispatch_id, old.dedup_id, 0);
   expect(await d.ttl(current)).toBe(-1);
   expect(await d.claims.countDelivered()).toBe(0);
 });
@@ -192,10 +198,10 @@ test('a job that was delivered before its worker died is known as such', async (
   const first = dispatch();
   await d.add(first);
   const id = first.payload.dispatch_id;
-  expect(await d.claims.isDelivered(id, first)).toBe(false);
+  expect(await d.claims.isDelivered(id, first.dedup_id)).toBe(false);
   await d.claims.settleDelivered(id, first);
-  expect(await d.claims.isDelivered(id, first)).toBe(true);
-  expect(await d.claims.isDelivered(randomUUID(), first)).toBe(false);
+  expect(await d.claims.isDelivered(id, first.dedup_id)).toBe(true);
+  expect(await d.claims.isDelivered(randomUUID(), first.dedup_id)).toBe(false);
 });
 
 function claimKey(d: Desk, { dedup_id }: Dispatch): string {

@@ -112,12 +112,13 @@ test.each([
   }
 });
 
-test('a payload is under 64 KB, whatever the event', () => {
-  for (const { body } of sent(DISPATCH)) {
+test('a payload stays under 60 KB, of the 64 that GitHub takes, whatever the event', () => {
+  const sizes = sent(DISPATCH).map(({ body }) => {
     const { client_payload } = JSON.parse(body.toString());
-    expect(Buffer.byteLength(JSON.stringify(client_payload))).toBeLessThan(64 * 1024);
-    expect(body.length).toBeLessThan(64 * 1024);
-  }
+    return Buffer.byteLength(JSON.stringify(client_payload));
+  });
+  // The worst ones come close to it.
+  expect(Math.max(...sizes)).toSatisfy((bytes: number) => bytes > 58 * 1024 && bytes < 60 * 1024);
 });
 
 // That the description would show a fault: these are taken from a dispatch that has none.

@@ -66,9 +66,7 @@ function classifyResponse(response: Response, repo: string, now: number): Verdic
     const kind = isExhausted(response) && !/secondary/i.test(response.message) ? 'primary' : 'secondary';
     return { kind: 'pause', code, message, limit: { kind, waitMs: waitMs(response, now) } };
   }
-  const limit: RateLimit | undefined = isExhausted(response)
-    ? { kind: 'primary', waitMs: waitMs(response, now) }
-    : undefined;
+  const limit = exhaustedLimit(response, now);
   if (status >= 200 && status < 300) return { kind: 'delivered', code, limit };
   if (status >= 500 || status === 408 || status === 401) return { kind: 'retry', code, message, limit };
   // GITHUB_APP_ID is wrong, which is the service's own fault and not the dispatch's.
@@ -87,11 +85,16 @@ function isRateLimit({ status, headers, message }: Response): boolean {
   );
 }
 
-function isExhausted({ headers }: Response): boolean {
+/** The primary limit, where an answer of whichever kind says that it was the last before it. */
+export function exhaustedLimit(answer: Pick<Response, 'headers'>, now: number): RateLimit | undefined {
+  return isExhausted(answer) ? { kind: 'primary', waitMs: waitMs(answer, now) } : undefined;
+}
+
+function isExhausted({ headers }: Pick<Response, 'headers'>): boolean {
   return String(headers['x-ratelimit-remaining']) === '0';
 }
 
-function waitMs({ headers }: Response, now: number): number | undefined {
+function waitMs({ headers }: Pick<Response, 'headers'>, now: number): number | undefined {
   const retryAfter = headers['retry-after'];
   if (retryAfter !== undefined && retryAfter !== '') {
     const seconds = Number(retryAfter);

@@ -38,6 +38,7 @@ const VARIABLES = {
   DISPATCH_RETRY_WINDOW: duration().prefault('6h'),
   DISPATCH_RATE: rate.prefault('8/3s'),
   DEAD_LETTER_COOLDOWN: duration({ min: '0s' }).prefault('1h'),
+  DEAD_LETTER_RETENTION: duration().prefault('14d'),
   DRY_RUN: flag.prefault('false'),
 };
 

@@ -47,6 +47,7 @@ async function desk(options: Partial<GitHubOptions> = {}, stubOptions: Partial<G
     appId: credentials.appId,
     privateKey: reloadedFile(credentials.privateKeyPath, parsePrivateKey),
     timeoutMs: 10 * SECONDS,
+    onExhausted: () => undefined,
     log: createLogger('test', 'fatal'),
     ...options,
   });
@@ -71,6 +72,7 @@ async function desk(options: Partial<GitHubOptions> = {}, stubOptions: Partial<G
 function dispatch(repo: string): Dispatch {
   return {
     ...{ version: 1, dedup_id: '0'.repeat(64), repo, event_type: 'flux-deploy', class: 'success' },
+    ...{ object_id: '1'.repeat(64), event_time: 1_772_712_060 },
     ...{ accepted_at: Date.now(), claim: { delivered_ttl_ms: MINUTES, max_delivered: 1 } },
     payload: {
       ...{ product: 'dialogporten', environment: 'at23', commit_sha: '', revision: '', message: '' },
@@ -232,6 +234,13 @@ describe('what goes wrong on the way', () => {
     await until('it is over', async () => (await slow.send()) === 204);
   });
 
+  test('the time is for the attempt with all its calls', async () => {
+    await using d = await desk({ timeoutMs: 1000 });
+    d.stub.setFaults([{ action: { latencyMs: 400 } }]);
+    expect(await d.send()).toBe('timeout');
+    expect(d.stub.dispatches).toEqual([]);
+  });
+
   test('a token that does not come holds up no other owner', async () => {
     await using d = await desk({ timeoutMs: SECONDS });
     d.stub.setFaults([{ match: { path: '/app/installations/1001/' }, action: { latencyMs: MINUTES } }]);
@@ -244,22 +253,32 @@ describe('what goes wrong on the way', () => {
 });
 
 describe("the App's key", () => {
-  test('counts when it is rotated: GitHub knows the new one only', async () => {
+  test('when it is rotated: the new one is used from when it is read, also where there are tokens yet', async () => {
     await using own = await createCredentials();
+    await using next = await createCredentials();
     const { privateKeyPath } = own;
     await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
     expect(await d.send()).toBe(204);
 
-    await using next = await createCredentials();
-    d.stub.setKeys(next.stub.publicKeys);
-    d.stub.revokeTokens();
-    pass(5 * SECONDS);
-    expect(await d.send()).toBe(401);
     await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
-    pass(5 * SECONDS);
+    d.stub.setKeys(next.stub.publicKeys);
+    pass(10 * SECONDS);
     d.calls();
     expect(await d.send()).toBe(204);
     expect(d.calls()).toEqual([LOOK_UP, TOKEN, DISPATCH]);
+  });
+
+  test('when it is taken away first: 401, until the new one is there', async () => {
+    await using own = await createCredentials();
+    await using next = await createCredentials();
+    const { privateKeyPath } = own;
+    await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
+    d.stub.setKeys(next.stub.publicKeys);
+    expect(await d.send()).toBe(401);
+    await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
+    expect(await d.send()).toBe(401);
+    pass(10 * SECONDS);
+    expect(await d.send()).toBe(204);
   });
 
   test('is asked for again while it cannot be read, and nothing is sent', async () => {

@@ -3,7 +3,7 @@ import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
-import type { SendResult, Step } from './classify.ts';
+import { exhaustedLimit, type RateLimit, type SendResult, type Step } from './classify.ts';
 import packageJson from './package.json' with { type: 'json' };
 
 export interface GitHubOptions {
@@ -15,6 +15,11 @@ export interface GitHubOptions {
   readonly installationId?: number | undefined;
   /** For one attempt with all its calls, in milliseconds. */
   readonly timeoutMs: number;
+  /**
+   * Told when a call on the way to a dispatch, for an installation or its token, was the last before the rate limit.
+   * The dispatch's own answer has it in its headers.
+   */
+  readonly onExhausted: (limit: RateLimit) => void;
   readonly log: Logger;
 }
 
@@ -40,6 +45,21 @@ export function createGitHub(options: GitHubOptions): GitHub {
   const installations = new Map<string, Promise<Octokit>>();
   let key: string | undefined;
 
+  /**
+   * A fetch with a timeout of its own. @octokit/auth-app's token calls do not see the request's signal, and one that
+   * hangs would block every later call for its installation.
+   */
+  const observedFetch: typeof fetch = async (input, init) => {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
+    const response = await fetch(input, { ...init, signal });
+    if (response.ok && response.status !== 204) {
+      const limit = exhaustedLimit({ headers: Object.fromEntries(response.headers) }, Date.now());
+      if (limit) options.onExhausted(limit);
+    }
+    return response;
+  };
+
   function octokit(auth: { installationId?: number }): Octokit {
     const trace = (message: string) => log.debug({ source: 'octokit' }, message);
     const client = new Octokit({
@@ -48,7 +68,7 @@ export function createGitHub(options: GitHubOptions): GitHub {
       authStrategy: createAppAuth,
       auth: { appId, privateKey: key, ...auth },
       log: { debug: trace, info: trace, warn: trace, error: trace },
-      request: { fetch: fetchWithin(timeoutMs) },
+      request: { fetch: observedFetch },
     });
     client.hook.before('request', ({ headers }) => {
       headers['x-github-api-version'] = API_VERSION;
@@ -166,18 +186,4 @@ function expireAfter(timeoutMs: number): Expiry {
   });
   expired.catch(() => undefined);
   return { signal, within: promise => Promise.race([promise, expired]) };
-}
-
-/**
- * A fetch with a timeout of its own. @octokit/auth-app's token calls do not see the request's signal, and one that hangs
- * would block every later call for its installation.
- */
-function fetchWithin(timeoutMs: number): typeof fetch {
-  return (input, init) => {
-    const timeout = AbortSignal.timeout(timeoutMs);
-    return fetch(input, {
-      ...init,
-      signal: init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout,
-    });
-  };
 }

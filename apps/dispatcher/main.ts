@@ -1,18 +1,22 @@
 import { createClaims } from '@flux-dispatch/queue/claims';
+import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { queueState } from '@flux-dispatch/queue/queue-state';
+import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
 import { connectProducer, connectWorker, redisAnswers } from '@flux-dispatch/queue/redis';
+import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
 import { parseDispatcherConfig } from './config.ts';
+import { startDeadLetterWorker, startRetention } from './dead-letter-worker.ts';
 import { createGitHub } from './github.ts';
 import { createDispatcherMetrics } from './metrics.ts';
 import { createPause } from './pause.ts';
 import { parsePrivateKey } from './private-key.ts';
 import { createProcessor } from './processor.ts';
-import { startDispatchWorker } from './worker.ts';
+import { watchProgress } from './progress.ts';
+import { limiter, startDispatchWorker } from './worker.ts';
 
 // Probes and scrapes ask Redis for something: they would rather have no answer than a late one.
 const OPS_TIMEOUT_MS = 1000;
@@ -21,18 +25,26 @@ await runProcess(
   'dispatcher',
   parseDispatcherConfig(process.env),
   async ({ config, log, stopping, stack }) => {
-    const { GITHUB_APP_ID: appId, GITHUB_PRIVATE_KEY_PATH: keyPath } = config;
+    const { GITHUB_APP_ID: appId, GITHUB_PRIVATE_KEY_PATH: keyPath, QUEUE_PREFIX: prefix } = config;
     if (config.DRY_RUN) log.warn('DRY_RUN=true: nothing is sent to GitHub');
 
+    // What looks into the queues, and what works on them, each with a connection of its kind.
     const inspection = stack.adopt(connectProducer(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
-    const queue = openDispatchQueue(inspection, config.QUEUE_PREFIX, log);
-    const registry = createRegistry();
-    const metrics = createDispatcherMetrics(registry, async () => [await queueState(queue, inspection)]);
-    const probes = standardProbes(redisAnswers(inspection), stopping);
-    const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
-    log.info({ metrics_port: ops.port }, 'Listening');
-
+    const inspected = [
+      openDispatchQueue(inspection, prefix, log),
+      openDeadLetters(inspection, prefix, log).queue,
+    ] as const;
     const redis = stack.adopt(connectWorker(config, log), redis => redis.disconnect());
+    adviseOnRedis(redis, log);
+    const queue = openDispatchQueue(redis, prefix, log);
+    const deadLetters = openDeadLetters(redis, prefix, log);
+    const claims = createClaims(redis, prefix);
+
+    const registry = createRegistry();
+    const metrics = createDispatcherMetrics(registry, () =>
+      Promise.all(inspected.map(each => queueState(each, inspection))),
+    );
+    const pause = createPause(redis, queue.toKey('limiter'), metrics, log);
     const github =
       config.DRY_RUN || appId === undefined || keyPath === undefined
         ? undefined
@@ -42,18 +54,25 @@ await runProcess(
             privateKey: reloadedFile(keyPath, parsePrivateKey),
             installationId: config.GITHUB_INSTALLATION_ID,
             timeoutMs: config.DISPATCH_TIMEOUT,
+            onExhausted: limit => pause(limit).catch(err => log.debug({ err }, 'Pause')),
             log,
           });
     const processor = createProcessor({
-      github,
-      claims: createClaims(redis, config.QUEUE_PREFIX),
-      pause: createPause(redis, queue.toKey('limiter')),
-      metrics,
-      log,
-      now: Date.now,
-      config,
+      ...{ github, claims, deadLetters, pause, metrics, log, now: Date.now, config },
     });
-    // Disposed first: it takes no new job, and the dispatches under way end.
-    stack.adopt(startDispatchWorker(redis, config, processor, log), worker => worker.close());
+
+    const { max } = limiter(config.DISPATCH_RATE);
+    const look = () => queueLook(inspected[0], inspection, max);
+    const progress = stack.use(watchProgress(look, config.DISPATCH_CONCURRENCY));
+    const probes = { ...standardProbes(redisAnswers(inspection), stopping), alive: progress.alive };
+    const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
+    log.info({ metrics_port: ops.port }, 'Listening');
+
+    // Disposed first: they take no new job, and what is under way ends.
+    stack.use(startRetention(deadLetters.queue, config.DEAD_LETTER_RETENTION, log));
+    const redriving = startDeadLetterWorker({ redis, prefix, dispatches: queue, claims, log });
+    stack.adopt(redriving, worker => worker.close());
+    const dispatching = startDispatchWorker(redis, config, progress.watched(processor), log);
+    stack.adopt(dispatching, worker => worker.close());
   },
 );

@@ -93,6 +93,17 @@ export function createDispatcherMetrics(
       labelNames: ['error_code'],
       registers,
     }),
+    superseded: new Counter({
+      name: 'flux_dispatch_superseded_total',
+      help: 'Failures that were not sent, as the object has been well since.',
+      registers,
+    }),
+    deadLetters: new Counter({
+      name: 'flux_dispatch_dead_letters_total',
+      help: 'Dispatches that were given up, by the error.',
+      labelNames: ['repo', 'event_type', 'error_code'],
+      registers,
+    }),
     rateLimited: new Counter({
       name: 'flux_dispatch_rate_limited_total',
       help: "Answers that paused the queue for one of GitHub's rate limits.",

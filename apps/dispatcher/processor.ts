@@ -1,9 +1,10 @@
 import { isAllowedOwner, isRepository } from '@flux-dispatch/event/repository';
 import type { Claims } from '@flux-dispatch/queue/claims';
-import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
+import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
+import { type Dispatch, dispatchName, parseDispatch } from '@flux-dispatch/queue/dispatch';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { type Job, RateLimitError, UnrecoverableError } from 'bullmq';
-import { classify, type ErrorCode, type RateLimit, type Verdict } from './classify.ts';
+import { classify, type ErrorCode, type Verdict } from './classify.ts';
 import type { GitHub } from './github.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import type { Pause } from './pause.ts';
@@ -12,6 +13,7 @@ export interface ProcessorDependencies {
   /** undefined in a dry run. */
   readonly github: GitHub | undefined;
   readonly claims: Claims;
+  readonly deadLetters: DeadLetters;
   readonly pause: Pause;
   readonly metrics: DispatcherMetrics;
   readonly log: Logger;
@@ -25,7 +27,13 @@ export interface ProcessorDependencies {
   };
 }
 
-export type DispatchJob = Pick<Job<unknown>, 'id' | 'data' | 'attemptsMade' | 'stalledCounter'>;
+export type DispatchJob = Pick<
+  Job<unknown>,
+  'id' | 'name' | 'data' | 'timestamp' | 'attemptsMade' | 'stalledCounter' | 'deduplicationId'
+>;
+
+// So often a job's worker may die on it before it is the job that is suspected.
+const MAX_STALLED = 5;
 
 /**
  * One attempt at a dispatch: `send → classify → act`. This is the one place where a verdict becomes BullMQ's terms:
@@ -33,23 +41,31 @@ export type DispatchJob = Pick<Job<unknown>, 'id' | 'data' | 'attemptsMade' | 's
  * UnrecoverableError fails it for good.
  */
 export function createProcessor(dependencies: ProcessorDependencies): (job: DispatchJob) => Promise<void> {
-  const { github, claims, metrics, log, now } = dependencies;
+  const { github, claims, deadLetters, metrics, log, now, config } = dependencies;
 
   return async job => {
     const parsed = parseDispatch(job.data);
-    if (!parsed.ok) {
-      log.error({ outcome: 'dead', dispatch_id: job.id, error: parsed.fault }, 'Dispatch');
-      throw new UnrecoverableError(`The job is not a dispatch that this version can read: ${parsed.fault}`);
-    }
+    if (!parsed.ok) return dieUnreadable(job, parsed.fault, dependencies);
     const { dispatch } = parsed;
     const attempt: Attempt = { job, id: job.id ?? dispatch.payload.dispatch_id, dispatch };
 
-    // The worker before this one died between recording the delivery and ending the job.
-    if (job.stalledCounter > 0 && (await claims.isDelivered(attempt.id, dispatch))) {
+    const end = job.stalledCounter > 0 ? await unfinishedEnd(attempt, dependencies) : undefined;
+    if (end === 'delivered') {
+      await deadLetters.discharge(dispatch.dedup_id);
       log.info({ outcome: 'delivered_before', ...about(attempt) }, 'Dispatch');
       return;
     }
-    const refusal = refuse(dispatch, dependencies.config.ALLOWED_OWNERS);
+    if (end === 'dead') throw new UnrecoverableError('It was buried before its worker died');
+    if (job.stalledCounter > MAX_STALLED) return act(attempt, STALLED, dependencies);
+
+    if (await claims.isSuperseded(dispatch)) {
+      await claims.settleDead(attempt.id, dispatch.dedup_id, 0);
+      await deadLetters.discharge(dispatch.dedup_id);
+      metrics.superseded.inc();
+      log.info({ outcome: 'superseded', ...about(attempt) }, 'Dispatch');
+      return;
+    }
+    const refusal = refuse(dispatch, config.ALLOWED_OWNERS);
     if (refusal) return act(attempt, refusal, dependencies);
 
     if (!github) {
@@ -73,6 +89,25 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
   };
 }
 
+/** How a job had ended when its worker died before it could say so to BullMQ: GitHub is not asked again. */
+async function unfinishedEnd(
+  { job, id, dispatch: { dedup_id } }: Attempt,
+  { claims, deadLetters }: ProcessorDependencies,
+): Promise<'delivered' | 'dead' | undefined> {
+  if (await claims.isDelivered(id, dedup_id)) return 'delivered';
+  const buried = await deadLetters.isBuried({ dispatch_id: id, dedup_id, run: job.timestamp });
+  return buried ? 'dead' : undefined;
+}
+
+const STALLED: Dead = {
+  kind: 'dead',
+  code: 'internal',
+  message: `Its worker died on it more than ${MAX_STALLED} times`,
+  hint: "Look for what kills the dispatcher (memory limit, liveness probe) in its pods' events, then retry.",
+};
+
+type Dead = Extract<Verdict, { kind: 'dead' }>;
+
 interface Attempt {
   readonly job: DispatchJob;
   readonly id: string;
@@ -80,10 +115,7 @@ interface Attempt {
 }
 
 /** What makes a job undeliverable before GitHub is asked: the queue is not trusted more than a request. */
-function refuse(
-  { repo }: Dispatch,
-  owners: readonly string[],
-): Extract<Verdict, { kind: 'dead' }> | undefined {
+function refuse({ repo }: Dispatch, owners: readonly string[]): Dead | undefined {
   if (isRepository(repo) && isAllowedOwner(repo, owners)) return undefined;
   return {
     kind: 'dead',
@@ -94,34 +126,39 @@ function refuse(
 }
 
 async function act(attempt: Attempt, verdict: Verdict, dependencies: ProcessorDependencies): Promise<void> {
-  const { claims, metrics, log, now, config } = dependencies;
-  const { id, dispatch } = attempt;
-  if (verdict.limit) await applyLimit(verdict.limit, dependencies);
+  const { claims, deadLetters, pause, metrics, log, now, config } = dependencies;
+  const { job, id, dispatch } = attempt;
 
   switch (verdict.kind) {
     case 'delivered':
-      // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live.
+      // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live. And before anything
+      // else, so that a crash from here on is no second dispatch.
       await claims.settleDelivered(id, dispatch);
+      if (verdict.limit) await pause(verdict.limit);
+      await deadLetters.discharge(dispatch.dedup_id);
       metrics.dispatches.inc(dispatchLabels(dispatch, metrics));
       metrics.endToEnd.observe((now() - dispatch.accepted_at) / 1000);
       log.info({ outcome: 'delivered', ...about(attempt), status: Number(verdict.code) }, 'Dispatch');
       return;
 
     case 'pause':
+      await pause(verdict.limit);
       log.warn({ outcome: 'rate_limited', ...about(attempt), error: verdict.message }, 'Dispatch');
       throw new RateLimitError();
 
-    case 'retry': {
-      countError(verdict.code, attempt, dependencies);
-      if (now() - dispatch.accepted_at > config.DISPATCH_RETRY_WINDOW) {
+    case 'retry':
+      if (verdict.limit) await pause(verdict.limit);
+      // Since it was queued, which a redrive does anew.
+      if (now() - job.timestamp > config.DISPATCH_RETRY_WINDOW) {
         return die(attempt, { ...verdict, kind: 'dead', hint: EXPIRED_HINT }, dependencies);
       }
+      countError(verdict.code, attempt, dependencies);
       metrics.retries.inc({ error_code: verdict.code });
       log.warn({ outcome: 'retry', ...about(attempt), error: verdict.message }, 'Dispatch');
       throw new Error(verdict.message);
-    }
+
     case 'dead':
-      countError(verdict.code, attempt, dependencies);
+      if (verdict.limit) await pause(verdict.limit);
       return die(attempt, verdict, dependencies);
 
     default:
@@ -132,23 +169,44 @@ async function act(attempt: Attempt, verdict: Verdict, dependencies: ProcessorDe
 const EXPIRED_HINT =
   'It was tried until DISPATCH_RETRY_WINDOW was over. See to GitHub or the network, then retry.';
 
-async function die(
-  attempt: Attempt,
-  { message, hint }: Extract<Verdict, { kind: 'dead' }>,
-  { claims, log, config }: ProcessorDependencies,
-): Promise<never> {
-  await claims.settleDead(attempt.id, attempt.dispatch, config.DEAD_LETTER_COOLDOWN);
+/** Gives a dispatch up. At whichever step a crash comes in between, the next worker takes it up at that step. */
+async function die(attempt: Attempt, verdict: Dead, dependencies: ProcessorDependencies): Promise<never> {
+  const { claims, deadLetters, metrics, log, now, config } = dependencies;
+  const { job, id, dispatch } = attempt;
+  const { code, message, hint } = verdict;
+  countError(code, attempt, dependencies);
+  const { dedup_id } = dispatch;
+  const death = {
+    ...{ hint, error: { code, message }, attempts: job.attemptsMade + 1 },
+    ...{ dispatch_id: id, dedup_id, run: job.timestamp, dispatch },
+  };
+  const { written } = await deadLetters.bury(dispatchName(dispatch), death, now());
+  await claims.settleDead(id, dedup_id, config.DEAD_LETTER_COOLDOWN);
+  if (written) metrics.deadLetters.inc({ ...metrics.labels(dispatch), error_code: code });
   log.error({ outcome: 'dead', ...about(attempt), error: message, hint }, 'Dispatch');
-  throw new UnrecoverableError(`${message}. ${hint}`);
+  throw new UnrecoverableError(deathReason(death));
 }
 
-async function applyLimit(limit: RateLimit, { pause, metrics, log }: ProcessorDependencies): Promise<void> {
-  const pausedMs = await pause(limit);
-  metrics.rateLimited.inc({ kind: limit.kind });
-  log.warn(
-    { limit: limit.kind, pause_ms: pausedMs },
-    "GitHub's rate limit: the queue pauses on every replica",
-  );
+/** The same for a job that is no dispatch, as far as this version can tell. It is kept as it is. */
+async function dieUnreadable(
+  job: DispatchJob,
+  fault: string,
+  { claims, deadLetters, metrics, log, now, config }: ProcessorDependencies,
+): Promise<never> {
+  const id = job.id ?? '';
+  const death = {
+    hint: 'Upgrade the dispatcher to the version of ingest, then retry; or discard it, where nobody knows it.',
+    error: { code: 'internal', message: `The job is no dispatch that this version can read: ${fault}` },
+    attempts: job.attemptsMade + 1,
+    ...{ dispatch_id: id, dedup_id: job.deduplicationId, run: job.timestamp, dispatch: job.data },
+  };
+  const { written } = await deadLetters.bury(job.name, death, now());
+  if (job.deduplicationId !== undefined) {
+    await claims.settleDead(id, job.deduplicationId, config.DEAD_LETTER_COOLDOWN);
+  }
+  if (written) metrics.deadLetters.inc({ repo: 'other', event_type: 'other', error_code: 'internal' });
+  log.error({ outcome: 'dead', dispatch_id: id, error: death.error.message, hint: death.hint }, 'Dispatch');
+  throw new UnrecoverableError(deathReason(death));
 }
 
 function countError(code: ErrorCode, { dispatch }: Attempt, { metrics }: ProcessorDependencies): void {

@@ -72,14 +72,18 @@ describe('events of the real client', () => {
 
 test('a dispatch that is wanted says all that ingest and dispatcher need', () => {
   const repo = 'Altinn/dialogporten';
-  expect(decideOn({ metadata: { product: 'dialogporten', env: 'at23' } })).toEqual({
+  const timestamp = new Date('2026-03-05T12:01:00Z');
+  expect(decideOn({ timestamp, metadata: { product: 'dialogporten', env: 'at23' } })).toEqual({
     kind: 'enqueue',
     requests: [
       {
         dedup_id: expect.stringMatching(/^[0-9a-f]{64}$/),
+        stream_id: expect.stringMatching(/^[0-9a-f]{64}$/),
+        object_id: expect.stringMatching(/^[0-9a-f]{64}$/),
         repo,
         event_type: 'flux-deploy',
         class: 'success',
+        event_time: 1_772_712_060,
         claim: { delivered_ttl_ms: 86_400_000, max_delivered: 10_000 },
         payload: expect.objectContaining({ product: 'dialogporten', environment: 'at23' }),
         repeat: 'duplicate',

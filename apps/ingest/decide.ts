@@ -2,7 +2,7 @@ import type { FluxEvent } from '@flux-dispatch/event/event';
 import type { ReasonClass } from '@flux-dispatch/event/reasons';
 import { isAllowedOwner, isRepository } from '@flux-dispatch/event/repository';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { dedupId } from './identity.ts';
+import { type Identity, identify } from './identity.ts';
 import { clientPayload, productOf, type UnsentPayload } from './payload.ts';
 
 /** What GitHub takes as an `event_type`. */
@@ -22,8 +22,10 @@ export interface DecideConfig {
 }
 
 /** A dispatch that is wanted, before it has an id and a time. */
-export interface DispatchRequest extends Omit<Dispatch, 'version' | 'accepted_at' | 'payload'> {
+export interface DispatchRequest extends Identity, Pick<Dispatch, 'repo' | 'event_type' | 'class' | 'claim'> {
   readonly payload: UnsentPayload;
+  /** The event's timestamp in seconds since the epoch, or undefined where it has none that can be read. */
+  readonly event_time: number | undefined;
   /** What the event is called when it repeats another. */
   readonly repeat: 'duplicate' | 'rate_limited';
   /** How long a repeat lets the claim of a delivered dispatch live on, in milliseconds. 0: not renewed. */
@@ -88,7 +90,7 @@ export function decide(event: FluxEvent, config: DecideConfig): Decision {
   return {
     kind: 'enqueue',
     requests: target.repositories.map(repo => ({
-      dedup_id: dedupId({
+      ...identify({
         event,
         product: productOf(event),
         environment: metadata['env'] ?? '',
@@ -100,6 +102,7 @@ export function decide(event: FluxEvent, config: DecideConfig): Decision {
       repo,
       event_type: eventType,
       class: reasonClass,
+      event_time: eventTime(event),
       claim: {
         delivered_ttl_ms: hasRevision ? config.DEDUP_TTL : config.RATE_LIMIT_INTERVAL,
         max_delivered: config.DEDUP_MAX_ENTRIES,
@@ -117,6 +120,12 @@ function classOf({ reason, severity }: FluxEvent, config: DecideConfig): ReasonC
   if (!config.SUCCESS_REASONS.includes(reason)) return undefined;
   // kustomize-controller gives an error while it deletes an object the reason of the Ready condition before it.
   return severity === 'error' ? 'failure' : 'success';
+}
+
+/** Whole seconds, as Kubernetes' times are. */
+function eventTime({ timestamp }: FluxEvent): number | undefined {
+  const ms = Date.parse(timestamp);
+  return Number.isNaN(ms) || ms < 0 ? undefined : Math.floor(ms / 1000);
 }
 
 /** The repositories that `dispatch_repo` names, each once whatever its case, in the team's spelling. */

@@ -8,7 +8,7 @@ const never = () => new Promise<never>(() => undefined);
 
 function request(repo: string, repeat: DispatchRequest['repeat'] = 'duplicate'): DispatchRequest {
   return {
-    dedup_id: `id of ${repo}`,
+    ...{ dedup_id: `id of ${repo}`, stream_id: 'stream', object_id: 'object', event_time: undefined },
     repo,
     event_type: 'flux-deploy',
     class: 'success',
@@ -25,7 +25,7 @@ function dependencies(claimed: Record<string, string> = {}, over: Partial<Enqueu
   let ids = 0;
   const withRedis: EnqueueDependencies = {
     redis: { status: 'ready', wait: async () => 0 },
-    claims: { admit: async requests => requests.map(() => null) },
+    claims: { admit: async requests => requests.map(() => ['add'] as const) },
     queue: {
       addBulk: async jobs => {
         added.push(...jobs.map(({ data }) => data));
@@ -51,6 +51,8 @@ test('a dispatch gets its id and its time, and nothing of what only ingest needs
     {
       version: 1,
       dedup_id: 'id of Altinn/a',
+      object_id: 'object',
+      event_time: 0,
       repo: 'Altinn/a',
       event_type: 'flux-deploy',
       class: 'success',
@@ -67,13 +69,17 @@ test('of several repositories each has an outcome of its own, in their order', a
     {
       claims: {
         admit: async requests =>
-          requests.map(({ dedup_id }) => (/delivered/.test(dedup_id) ? 'old-2' : null)),
+          requests.map(({ dedup_id }) => {
+            if (/delivered/.test(dedup_id)) return ['repeat', 'old-2'] as const;
+            return /overtaken/.test(dedup_id) ? (['stale'] as const) : (['add'] as const);
+          }),
       },
     },
   );
   const requests = [
     request('Altinn/pending'),
     request('Altinn/delivered', 'rate_limited'),
+    request('Altinn/overtaken'),
     request('Altinn/new'),
   ];
   expect(await enqueue(requests, redis)).toEqual({
@@ -81,11 +87,22 @@ test('of several repositories each has an outcome of its own, in their order', a
     dispatches: [
       { repo: 'Altinn/pending', outcome: 'duplicate', dispatch_id: 'old-1' },
       { repo: 'Altinn/delivered', outcome: 'rate_limited', dispatch_id: 'old-2' },
-      { repo: 'Altinn/new', outcome: 'enqueued', dispatch_id: 'new-3' },
+      { repo: 'Altinn/overtaken', outcome: 'stale' },
+      { repo: 'Altinn/new', outcome: 'enqueued', dispatch_id: 'new-4' },
     ],
   });
   // A repeat of what has come to its end costs no more than the one call.
   expect(redis.added.map(({ repo }) => repo)).toEqual(['Altinn/pending', 'Altinn/new']);
+});
+
+test.each([
+  ['of its own timestamp', 41, 41],
+  ['of its arrival, where it has no timestamp', undefined, 42],
+  ['of its arrival, where its clock is ahead', 43, 42],
+])('the time of an event is that %s', async (_, eventTime, expected) => {
+  const redis = dependencies({}, { now: () => 42_999 });
+  await enqueue([{ ...request('Altinn/a'), event_time: eventTime }], redis);
+  expect(redis.added[0]?.event_time).toBe(expected);
 });
 
 describe('unavailable', () => {
@@ -145,7 +162,7 @@ describe('REDIS_WAIT_REPLICAS', () => {
       {},
       {
         redis: { status: 'ready', wait: async () => 0 },
-        claims: { admit: async () => ['old'] },
+        claims: { admit: async () => [['repeat', 'old']] },
         waitReplicas: 1,
       },
     );

@@ -6,11 +6,11 @@ import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { DispatchRequest } from './decide.ts';
 
-/** What became of one dispatch. For a repeat the id is that of the dispatch it repeats. */
+/** What became of one dispatch. For a repeat the id is that of the dispatch it repeats; what is stale has none. */
 export interface Enqueued {
   readonly repo: string;
-  readonly outcome: 'enqueued' | 'duplicate' | 'rate_limited';
-  readonly dispatch_id: string;
+  readonly outcome: 'enqueued' | 'duplicate' | 'rate_limited' | 'stale';
+  readonly dispatch_id?: string;
 }
 
 /**
@@ -64,11 +64,15 @@ async function claimAndAdd(
   requests: readonly DispatchRequest[],
   { redis, queue, claims, timeoutMs, waitReplicas, newId, now }: EnqueueDependencies,
 ): Promise<EnqueueResult> {
-  const repeated = await claims.admit(requests);
-  const dispatches = requests.map(request => toDispatch(request, newId(), now()));
+  const arrival = now();
+  const wanted = requests.map(request => ({ request, dispatch: toDispatch(request, newId(), arrival) }));
+  const admissions = await claims.admit(
+    wanted.map(({ request, dispatch }) => ({ ...request, event_time: dispatch.event_time })),
+  );
   // One pipeline for all dispatches of the event. A job whose claim another holds comes back with that job's id.
-  const jobs = await queue.addBulk(dispatches.filter((_, index) => !repeated[index]).map(dispatchJob));
-  const added = jobs.map(job => job.id);
+  const news = wanted.flatMap(({ dispatch }, index) => (admissions[index]?.[0] === 'add' ? dispatch : []));
+  const jobs = await queue.addBulk(news.map(dispatchJob));
+  const holders = new Map(news.map(({ dedup_id }, index) => [dedup_id, jobs[index]?.id]));
 
   // Also for repeats: the client of the first try may not have got its 202 for want of replicas.
   if (waitReplicas > 0) {
@@ -80,15 +84,25 @@ async function claimAndAdd(
   }
   return {
     kind: 'done',
-    dispatches: requests.map(({ repo, repeat }, index) => {
-      const ownId = dispatches[index]?.payload.dispatch_id;
-      const id = repeated[index] ?? added.shift() ?? '';
-      return { repo, outcome: id === ownId ? 'enqueued' : repeat, dispatch_id: id };
+    dispatches: wanted.map(({ request, dispatch }, index): Enqueued => {
+      const { repo, repeat } = request;
+      const [admission, repeated] = admissions[index] ?? ['stale'];
+      if (admission === 'stale') return { repo, outcome: 'stale' };
+      const id = repeated ?? holders.get(dispatch.dedup_id) ?? '';
+      return { repo, outcome: id === dispatch.payload.dispatch_id ? 'enqueued' : repeat, dispatch_id: id };
     }),
   };
 }
 
-function toDispatch(request: DispatchRequest, id: string, acceptedAt: number): Dispatch {
-  const { repeat: _repeat, renewal_ms: _renewal, payload, ...dispatch } = request;
-  return { version: 1, ...dispatch, accepted_at: acceptedAt, payload: { ...payload, dispatch_id: id } };
+function toDispatch(request: DispatchRequest, id: string, arrival: number): Dispatch {
+  const { dedup_id, object_id, repo, event_type, class: reasonClass, claim, payload } = request;
+  const arrivalSeconds = Math.floor(arrival / 1000);
+  return {
+    version: 1,
+    ...{ dedup_id, object_id, repo, event_type, class: reasonClass, claim },
+    // A clock that is ahead must not hold back what happens until the time that it showed.
+    event_time: Math.min(request.event_time ?? arrivalSeconds, arrivalSeconds),
+    accepted_at: arrival,
+    payload: { ...payload, dispatch_id: id },
+  };
 }

@@ -1,7 +1,7 @@
 import { type FluxEvent, parseEvent } from '@flux-dispatch/event/event';
 import { type EventOptions, fluxEvent } from '@flux-dispatch/testbed/flux';
 import { describe, expect, test } from 'vitest';
-import { type DeploymentKey, dedupId } from './identity.ts';
+import { type DeploymentKey, identify } from './identity.ts';
 
 const A = `sha256:${'a'.repeat(64)}`;
 const B = `sha256:${'b'.repeat(64)}`;
@@ -22,6 +22,8 @@ const KEY: DeploymentKey = {
   repo: 'Altinn/dialogporten',
   eventType: 'flux-deploy',
 };
+
+const dedupId = (key: DeploymentKey) => identify(key).dedup_id;
 
 const sameAs = (event: EventOptions, other: EventOptions) =>
   dedupId({ ...KEY, event: eventOf(event) }) === dedupId({ ...KEY, event: eventOf(other) });
@@ -112,5 +114,24 @@ describe('identity: what tells one deployment of an object from the next', () =>
     ],
   ])('%s (same: %s)', (_, same, event, other) => {
     expect(sameAs(event, other)).toBe(same);
+  });
+});
+
+describe('the stream and the object', () => {
+  const parts: [string, Partial<DeploymentKey>, stream: boolean, object: boolean][] = [
+    ['another artifact', { event: eventOf({ metadata: { revision: `at23@${B}` } }) }, true, true],
+    ['another reason', { event: eventOf({ reason: 'InstallSucceeded' }) }, true, true],
+    ['another class', { reasonClass: 'failure' }, false, true],
+    ['another event type', { eventType: 'flux-deploy-failed' }, false, true],
+    ['the repository in another case', { repo: 'altinn/DIALOGPORTEN' }, true, true],
+    ['another repository', { repo: 'Altinn/other' }, false, false],
+    ['another object', { event: eventOf({ name: 'other' }) }, false, false],
+    ['another environment', { environment: 'tt02' }, false, false],
+    ['another cluster', { cluster: 'south' }, false, false],
+  ];
+  test.each(parts)('with %s', (_, difference, stream, object) => {
+    const other = identify({ ...KEY, ...difference });
+    expect(other.stream_id === identify(KEY).stream_id).toBe(stream);
+    expect(other.object_id === identify(KEY).object_id).toBe(object);
   });
 });

@@ -13,18 +13,34 @@ export interface DeploymentKey {
   readonly eventType: string;
 }
 
+/** What a dispatch is recognised by: SHA-256 sums in hex. */
+export interface Identity {
+  /** Two events with the same one tell of the same thing, to the same workflow. */
+  readonly dedup_id: string;
+  /** Events of one object and class, to one workflow: in the order of their times they are its history. */
+  readonly stream_id: string;
+  /** The object as its repository knows it, whatever is told of it there. */
+  readonly object_id: string;
+}
+
 /**
- * The dedup id of a dispatch: two events with the same id tell of the same thing, to the same workflow.
- * The object and the event type are part of it, or a second Kustomization of the same artifact and a second Alert on
- * the same repository would be swallowed. GitHub's names ignore case, so the repository's is folded.
+ * The identity of a dispatch. The object and the event type are part of the dedup id, or a second Kustomization of the
+ * same artifact and a second Alert on the same repository would be swallowed. GitHub's names ignore case, so the
+ * repository's is folded.
  */
-export function dedupId(key: DeploymentKey): string {
-  const { event, product, environment, cluster, reasonClass, repo, eventType } = key;
+export function identify(key: DeploymentKey): Identity {
+  const { event, product, environment, cluster, reasonClass, eventType } = key;
   const { kind, namespace, name } = event.involvedObject;
-  const parts = [
-    ...[product, environment, cluster, kind, namespace, name, reasonClass, event.reason],
-    ...[identityOf(event), repo.toLowerCase(), eventType],
-  ];
+  const repo = key.repo.toLowerCase();
+  const object = [cluster, product, environment, kind, namespace, name];
+  return {
+    dedup_id: sha256([object, reasonClass, event.reason, identityOf(event), repo, eventType]),
+    stream_id: sha256([object, reasonClass, repo, eventType]),
+    object_id: sha256([object, repo]),
+  };
+}
+
+function sha256(parts: readonly unknown[]): string {
   // As JSON, so that no two lists of parts run together into the same text.
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

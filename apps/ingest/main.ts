@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { connectProducer, redisAnswers } from '@flux-dispatch/queue/redis';
+import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
 import { listen } from '@flux-dispatch/runtime/http-server';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
@@ -19,6 +20,7 @@ await runProcess('ingest', parseIngestConfig(process.env), async ({ config, log,
     );
   }
   const redis = stack.adopt(connectProducer(config, config.QUEUE_TIMEOUT, log), redis => redis.disconnect());
+  adviseOnRedis(redis, log);
   const queue = openDispatchQueue(redis, config.QUEUE_PREFIX, log);
   const claims = createClaims(redis, config.QUEUE_PREFIX);
   const registry = createRegistry();

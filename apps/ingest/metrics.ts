@@ -5,6 +5,7 @@ export const OUTCOMES = [
   'enqueued',
   'duplicate',
   'rate_limited',
+  'stale',
   'ignored_reason',
   'not_routed',
   'missing_dispatch_repo',

@@ -108,8 +108,10 @@ async function handle(ctx: Koa.Context, dependencies: IngestDependencies): Promi
     case 'enqueue': {
       const result = await dependencies.enqueue(decision.requests);
       if (result.kind === 'done') {
-        const repeats = result.dispatches.filter(({ outcome }) => outcome !== 'enqueued').length;
-        metrics.dedupHits.inc({ reason }, repeats);
+        const repeats = result.dispatches.filter(
+          ({ outcome }) => outcome === 'duplicate' || outcome === 'rate_limited',
+        );
+        metrics.dedupHits.inc({ reason }, repeats.length);
       }
       return { ...enqueueAnswer(result), event };
     }

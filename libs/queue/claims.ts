@@ -11,23 +11,41 @@ import { claimKeys } from './keys.ts';
  */
 export interface Claims {
   /**
-   * For each request the id of the dispatch that it repeats and that has come to its end, or null where it goes on
-   * to the enqueue. A repeat renews the claim of a delivered dispatch for `renewal_ms`, where that is not 0.
+   * Whether an event's dispatch is news, and so goes on to the enqueue, repeats another, or was overtaken by a newer
+   * event of its stream. See admit.lua. The requests of one event take one round trip.
    */
-  admit(requests: readonly { dedup_id: string; renewal_ms: number }[]): Promise<(string | null)[]>;
+  admit(requests: readonly AdmitRequest[]): Promise<Admission[]>;
   /** Lets the claim of a delivered dispatch live on for the time that the dispatch says. */
   settleDelivered(jobId: string, dispatch: Dispatch): Promise<void>;
   /** Lets the claim of a dead dispatch live on for `cooldownMs`; 0 ends it at once. */
-  settleDead(jobId: string, dispatch: Dispatch, cooldownMs: number): Promise<void>;
+  settleDead(jobId: string, dedupId: string, cooldownMs: number): Promise<void>;
   /** Whether this very job was delivered before: its worker died between GitHub's answer and the end of the job. */
-  isDelivered(jobId: string, dispatch: Dispatch): Promise<boolean>;
+  isDelivered(jobId: string, dedupId: string): Promise<boolean>;
+  /** Whether this is a failure of an object that has been well since. */
+  isSuperseded(dispatch: Dispatch): Promise<boolean>;
   /** The number of claims of delivered dispatches. */
   countDelivered(): Promise<number>;
 }
 
+export interface AdmitRequest {
+  readonly dedup_id: string;
+  readonly stream_id: string;
+  readonly object_id: string;
+  readonly class: Dispatch['class'];
+  /** Seconds since the epoch. */
+  readonly event_time: number;
+  /** For how long a repeat lets the claim of a delivered dispatch live on, in milliseconds. 0: not at all. */
+  readonly renewal_ms: number;
+}
+
+export type Admission = readonly ['add'] | readonly ['repeat', dispatchId: string] | readonly ['stale'];
+
+// Longer than any claim lives and any interval of Flux lasts. What is forgotten then is new again.
+const STREAM_MEMORY_MS = 30 * 86_400_000;
+
 const script = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8');
 const SCRIPTS = {
-  admitDispatch: { lua: script('admit.lua'), numberOfKeys: 2 },
+  admitDispatch: { lua: script('admit.lua'), numberOfKeys: 4 },
   settleClaim: { lua: script('settle.lua'), numberOfKeys: 2 },
 };
 
@@ -35,40 +53,35 @@ export function createClaims(redis: Redis, prefix: string): Claims {
   const keys = claimKeys(prefix);
   for (const [name, definition] of Object.entries(SCRIPTS)) redis.defineCommand(name, definition);
 
-  async function settle(jobId: string, dispatch: Dispatch, ttlMs: number, maxDelivered: number) {
-    await command(redis, 'settleClaim')(
-      keys.claim(dispatch.dedup_id),
-      keys.delivered,
-      jobId,
-      dispatch.dedup_id,
-      ttlMs,
-      maxDelivered,
-      keys.claimPrefix,
-    );
+  async function settle(jobId: string, dedupId: string, ttlMs: number, maxDelivered: number) {
+    const settleClaim = command(redis, 'settleClaim');
+    const values = [jobId, dedupId, ttlMs, maxDelivered, keys.claimPrefix];
+    await settleClaim(keys.claim(dedupId), keys.delivered, ...values);
+  }
+
+  async function admit(request: AdmitRequest): Promise<Admission> {
+    const { dedup_id, stream_id, object_id, event_time, renewal_ms } = request;
+    const admitDispatch = command(redis, 'admitDispatch');
+    const names = [keys.claim(dedup_id), keys.delivered, keys.stream(stream_id), keys.success(object_id)];
+    const values = [dedup_id, request.class, event_time, renewal_ms, STREAM_MEMORY_MS, keys.claimPrefix];
+    return (await admitDispatch(...names, ...values)) as Admission;
   }
 
   return {
-    admit: requests =>
-      Promise.all(
-        requests.map(
-          ({ dedup_id, renewal_ms }) =>
-            command(redis, 'admitDispatch')(
-              keys.claim(dedup_id),
-              keys.delivered,
-              dedup_id,
-              renewal_ms,
-            ) as Promise<string | null>,
-        ),
-      ),
-    settleDelivered: (jobId, dispatch) =>
-      settle(jobId, dispatch, dispatch.claim.delivered_ttl_ms, dispatch.claim.max_delivered),
-    settleDead: (jobId, dispatch, cooldownMs) => settle(jobId, dispatch, cooldownMs, 0),
-    async isDelivered(jobId, { dedup_id }) {
+    admit: requests => Promise.all(requests.map(admit)),
+    settleDelivered: (jobId, { dedup_id, claim }) =>
+      settle(jobId, dedup_id, claim.delivered_ttl_ms, claim.max_delivered),
+    settleDead: (jobId, dedupId, cooldownMs) => settle(jobId, dedupId, cooldownMs, 0),
+    async isDelivered(jobId, dedupId) {
       const [holder, expiry] = await Promise.all([
-        redis.get(keys.claim(dedup_id)),
-        redis.zscore(keys.delivered, dedup_id),
+        redis.get(keys.claim(dedupId)),
+        redis.zscore(keys.delivered, dedupId),
       ]);
       return holder === jobId && expiry !== null;
+    },
+    async isSuperseded({ class: reasonClass, object_id, event_time }) {
+      if (reasonClass !== 'failure') return false;
+      return Number(await redis.get(keys.success(object_id))) > event_time;
     },
     countDelivered: () => redis.zcount(keys.delivered, Date.now(), '+inf'),
   };

@@ -12,22 +12,29 @@ export function openDispatchQueue(redis: Redis, prefix: string, log: Logger): Qu
   return queue;
 }
 
-/**
- * A dispatch as BullMQ takes it. The dispatch's id is the job's id, so that it is the same over every retry; the
- * claim is made by the same script that enqueues the job.
- */
+/** A dispatch as BullMQ takes it. */
 export function dispatchJob(dispatch: Dispatch): { name: string; data: Dispatch; opts: BulkJobOptions } {
   return {
     name: dispatchName(dispatch),
     data: dispatch,
-    opts: {
-      jobId: dispatch.payload.dispatch_id,
-      deduplication: { id: dispatch.dedup_id },
-      // How long to go on is a matter of time, not of number: the dispatcher ends it by the retry window.
-      attempts: Number.MAX_SAFE_INTEGER,
-      backoff: { type: 'custom' },
-      // The newest deliveries stay for operators to look at. Claims do not depend on them.
-      removeOnComplete: { count: 1000 },
-    },
+    opts: dispatchJobOptions(dispatch.payload.dispatch_id, dispatch.dedup_id),
+  };
+}
+
+/**
+ * The dispatch's id is the job's id, so that it is the same over every retry. The claim of `dedupId` is made by the same
+ * script that enqueues the job.
+ */
+export function dispatchJobOptions(jobId: string, dedupId: string | undefined): BulkJobOptions {
+  return {
+    jobId,
+    ...(dedupId === undefined ? {} : { deduplication: { id: dedupId } }),
+    // How long to go on is a matter of time, not of number: the dispatcher ends it by the retry window.
+    attempts: Number.MAX_SAFE_INTEGER,
+    backoff: { type: 'custom' },
+    // The newest deliveries stay for operators to look at. Claims do not depend on them.
+    removeOnComplete: { count: 1000 },
+    // By then it is a dead letter, from where the same job may come back.
+    removeOnFail: true,
   };
 }

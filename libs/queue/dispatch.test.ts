@@ -8,6 +8,8 @@ const DISPATCH: Dispatch = {
   repo: 'Altinn/dialogporten',
   event_type: 'flux-deploy',
   class: 'success',
+  object_id: 'fedcba9876543210'.repeat(4),
+  event_time: 1_772_712_060,
   accepted_at: 1_772_712_060_000,
   claim: { delivered_ttl_ms: 86_400_000, max_delivered: 10_000 },
   payload: {

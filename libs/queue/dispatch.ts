@@ -41,6 +41,10 @@ export const dispatchSchema = z.object({
   repo: z.string().min(1),
   event_type: z.string().min(1),
   class: z.enum(['success', 'failure']),
+  /** The SHA-256 of the object and the repository: a success of it makes its older failures pointless. In hex. */
+  object_id: z.string().regex(/^[0-9a-f]{64}$/),
+  /** When it happened, by the event's timestamp, in seconds since the epoch. */
+  event_time: z.number().int().nonnegative(),
   /** When ingest accepted the event, in milliseconds since the epoch. */
   accepted_at: z.number().int().nonnegative(),
   claim: z.object({

@@ -1,7 +1,10 @@
 /** The queue that ingest fills and dispatcher empties. */
 export const DISPATCH_QUEUE = 'dispatch';
 
-/** The Redis keys of claims, under the prefix that BullMQ gives the dispatch queue's own keys. */
+/** The queue of what could not be dispatched, whose failed jobs are the entries that wait for an operator. */
+export const DEAD_LETTER_QUEUE = 'dispatch-dead-letter';
+
+/** The Redis keys of claims and streams, under the prefix that BullMQ gives the dispatch queue's own keys. */
 export function claimKeys(prefix: string) {
   const claim = `${prefix}:${DISPATCH_QUEUE}:de:`;
   return {
@@ -10,5 +13,9 @@ export function claimKeys(prefix: string) {
     claimPrefix: claim,
     /** The dedup ids of delivered dispatches, scored by when their claim expires (ms since the epoch). */
     delivered: `${prefix}:${DISPATCH_QUEUE}:delivered`,
+    /** What was enqueued for one object, class, repository and event type: a hash, see admit.lua. */
+    stream: (streamId: string) => `${prefix}:${DISPATCH_QUEUE}:stream:${streamId}`,
+    /** When an object was last well, as far as its repository has been told: seconds since the epoch. */
+    success: (objectId: string) => `${prefix}:${DISPATCH_QUEUE}:success:${objectId}`,
   };
 }

@@ -23,3 +23,21 @@ export async function queueState(queue: Queue, redis: Redis): Promise<QueueState
     oldestWaitingSeconds: queuedAt === null ? 0 : Math.max(0, (Date.now() - Number(queuedAt)) / 1000),
   };
 }
+
+// BullMQ's scores of delayed jobs are their time in ms with 12 bits behind it that keep their order.
+const DELAYED_SCORE = 0x1000;
+
+/** Whether a job of the queue could be taken at once, and whether its limiter holds it back. @throws while Redis is away */
+export async function queueLook(
+  queue: Queue,
+  redis: Redis,
+  max: number,
+): Promise<{ due: boolean; held: boolean }> {
+  const [waiting, overdue, taken, limiterMs] = await Promise.all([
+    redis.llen(queue.toKey('wait')),
+    redis.zcount(queue.toKey('delayed'), '-inf', Date.now() * DELAYED_SCORE),
+    redis.get(queue.toKey('limiter')),
+    redis.pttl(queue.toKey('limiter')),
+  ]);
+  return { due: waiting + overdue > 0, held: limiterMs > 0 && Number(taken) >= max };
+}

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '@flux-dispatch/runtime/log';
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { DEAD_LETTER_QUEUE } from './keys.ts';
+
+/** What an operator finds of a dispatch that could not be delivered. What to do comes first. */
+export const deadLetterSchema = z.object({
+  hint: z.string(),
+  error: z.object({
+    /** An HTTP status, `timeout`, `network`, `auth` or `internal`. */
+    code: z.string(),
+    message: z.string(),
+  }),
+  /** How many attempts were made, the last time that it was tried. */
+  attempts: z.number().int(),
+  /** How often it has died: once, and once more after every redrive in vain. */
+  deaths: z.number().int(),
+  first_died_at: z.iso.datetime(),
+  last_died_at: z.iso.datetime(),
+  /** The id of the dispatch and of its job. */
+  dispatch_id: z.string(),
+  /** The id of its claim. A job that is no dispatch may have none. */
+  dedup_id: z.string().or(z.undefined()),
+  /** When the job that died was queued, in milliseconds since the epoch: tells its runs apart. */
+  run: z.number(),
+  /** The whole dispatch; where a job was none, whatever it held. */
+  dispatch: z.unknown(),
+});
+
+export type DeadLetter = z.infer<typeof deadLetterSchema>;
+
+/** A dispatch that has come to a bad end. */
+export type Death = Omit<DeadLetter, 'deaths' | 'first_died_at' | 'last_died_at'>;
+
+export interface DeadLetters {
+  readonly queue: Queue<DeadLetter>;
+  /**
+   * Writes the entry of a death, or brings the one that its dedup id has up to date. Returns once it is there for sure,
+   * and whether it was not before. Doing it again after a crash changes nothing.
+   */
+  bury(name: string, death: Death, now: number): Promise<{ written: boolean }>;
+  /** Whether this death has its entry already. */
+  isBuried(death: Pick<Death, 'dispatch_id' | 'dedup_id' | 'run'>): Promise<boolean>;
+  /** Removes the entry of a dispatch that has come to a good end after all. One that is being redriven is left alone. */
+  discharge(dedupId: string): Promise<void>;
+}
+
+// How long to wait before looking again at an entry that is being parked or redriven.
+const BUSY_MS = 50;
+
+const UPDATE_PARKED = readFileSync(join(import.meta.dirname, 'update-parked.lua'), 'utf8');
+
+/** The dead letters: a queue whose failed jobs are the entries, one for each dedup id. */
+export function openDeadLetters(redis: Redis, prefix: string, log: Logger): DeadLetters {
+  const queue = new Queue<DeadLetter>(DEAD_LETTER_QUEUE, { connection: redis, prefix });
+  queue.on('error', err => log.debug({ err }, 'Dead-letter queue'));
+
+  async function updateParked(id: string, entry: DeadLetter, now: number): Promise<boolean> {
+    const keys = [queue.toKey('failed'), queue.toKey(id)];
+    const values = [id, JSON.stringify(entry), deathReason(entry), now];
+    return (await redis.eval(UPDATE_PARKED, 2, ...keys, ...values)) === 1;
+  }
+
+  async function isBuried(death: Parameters<DeadLetters['isBuried']>[0]): Promise<boolean> {
+    const entry = (await queue.getJob(entryId(death)))?.data;
+    return entry?.dispatch_id === death.dispatch_id && entry.run === death.run;
+  }
+
+  return {
+    queue,
+    isBuried,
+    async bury(name, death, now) {
+      const id = entryId(death);
+      const died = new Date(now).toISOString();
+      for (let written = false; ; written = true) {
+        if (await isBuried(death)) return { written };
+        const entry = (await queue.getJob(id))?.data;
+        if (!entry) {
+          const first = { ...death, deaths: 1, first_died_at: died, last_died_at: died };
+          // Looked for again afterwards: an add is silently nothing when the id has come to exist by then.
+          await queue.add(name, first, { jobId: id, attempts: 1, removeOnComplete: true });
+          continue;
+        }
+        const again = {
+          ...death,
+          deaths: entry.deaths + 1,
+          first_died_at: entry.first_died_at,
+          last_died_at: died,
+        };
+        if (!(await updateParked(id, again, now))) await delay(BUSY_MS);
+      }
+    },
+    async discharge(dedupId) {
+      await queue.remove(dedupId);
+    },
+  };
+}
+
+/** One entry for each dedup id. */
+function entryId({ dedup_id, dispatch_id }: Pick<Death, 'dispatch_id' | 'dedup_id'>): string {
+  return dedup_id ?? `job-${dispatch_id}`;
+}
+
+/** Why an entry is there, in one line. */
+export function deathReason({ error, hint }: Pick<Death, 'error' | 'hint'>): string {
+  return `${error.message}. ${hint}`;
+}
