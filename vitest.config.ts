@@ -1,8 +1,10 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'test/**/*.test.ts'],
+    // Take minutes: npm run test:faults.
+    exclude: [...configDefaults.exclude, 'test/faults/**'],
     // One Redis for all files; each test has keys of its own.
     globalSetup: 'test/redis.ts',
     // Real processes start, and on two cores several files at once.

@@ -1,5 +1,6 @@
 import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
@@ -29,10 +30,12 @@ interface Desk extends AsyncDisposable {
   readonly queue: Queue<Dispatch>;
   /** Posts a deployment that was not posted before to ingest, and returns the id of its dispatch. */
   post(metadata?: Readonly<Record<string, string>>, event?: EventOptions): Promise<string>;
-  /** The job of a dispatch, once it is completed or failed for good. */
+  /** The job of a dispatch, once it is completed. */
   ended(id: string): Promise<Job<Dispatch>>;
+  /** The dead letter of a dispatch, once it is parked. */
+  buried(id: string): Promise<Job<DeadLetter>>;
   /** How long the claim of a dispatch lives on, in milliseconds; -1 without expiry. */
-  claimTtl(job: Job<Dispatch>): Promise<number>;
+  claimTtl(job: { data: { dedup_id?: string | undefined } }): Promise<number>;
   /** The dispatches that went over the wire, whatever became of them. */
   sent(repo?: string): RecordedRequest[];
   /** A metric of the dispatcher that was started last. */
@@ -59,6 +62,7 @@ async function openDesk(options: Partial<SystemOptions> = {}): Promise<Desk> {
     redis.disconnect(),
   );
   const queue = openDispatchQueue(redis, system.prefix, log);
+  const deadLetters = openDeadLetters(redis, system.prefix, log).queue;
   const opened = stack.move();
   return {
     ...{ stub, proxy, system, queue },
@@ -73,10 +77,14 @@ async function openDesk(options: Partial<SystemOptions> = {}): Promise<Desk> {
     },
     ended: id =>
       until(`dispatch ${id} has come to its end`, async () => {
-        const state = await queue.getJobState(id);
-        return (state === 'completed' || state === 'failed') && queue.getJob(id);
+        return (await queue.getJobState(id)) === 'completed' && queue.getJob(id);
       }),
-    claimTtl: ({ data }) => redis.pttl(claimKeys(system.prefix).claim(data.dedup_id)),
+    buried: id =>
+      until(`dispatch ${id} is a dead letter`, async () => {
+        const entries = await deadLetters.getFailed();
+        return entries.find(({ data }) => data.dispatch_id === id);
+      }),
+    claimTtl: ({ data }) => redis.pttl(claimKeys(system.prefix).claim(data.dedup_id ?? '')),
     sent: repo =>
       proxy.requests.filter(
         ({ path }) =>
@@ -196,17 +204,18 @@ describe.concurrent('a dispatch', () => {
       async ({ status, message, hint }) => {
         const repo = `Altinn/${status}`;
         const event_type = `flux-${status}`;
-        const job = await d.ended(await d.post({ dispatch_repo: repo, dispatch_event: event_type }));
-        expect(await job.getState()).toBe('failed');
+        const job = await d.buried(await d.post({ dispatch_repo: repo, dispatch_event: event_type }));
+        expect(job.data.hint).toMatch(hint);
         expect(job.failedReason).toMatch(hint);
         expect(job.failedReason).toContain(`GitHub answered ${status}: ${message}`);
-        expect(dispatchIds(d.sent(repo))).toEqual([job.id]);
+        expect(dispatchIds(d.sent(repo))).toEqual([job.data.dispatch_id]);
         // The next event after DEAD_LETTER_COOLDOWN tries again.
         expect(await d.claimTtl(job)).toSatisfy(within(HOUR_MS));
 
         const error_code = String(status);
         const labels = status === 404 ? { repo, event_type } : { repo: 'other', event_type: 'other' };
         expect(await d.metric('dispatch_errors_total', { ...labels, error_code })).toBe(1);
+        expect(await d.metric('dead_letters_total', { ...labels, error_code })).toBe(1);
         expect(await d.metric('retries_total', { error_code })).toBe(0);
       },
     );
@@ -215,8 +224,7 @@ describe.concurrent('a dispatch', () => {
       { owner: 'Absent', state: 'not installed', hint: /The App is not installed on Absent/ },
       { owner: 'Suspended', state: 'suspended', hint: /on Suspended\/dialogporten is suspended/ },
     ])('the App is $state: dies at once, with what to do about it', async ({ owner, hint }) => {
-      const job = await d.ended(await d.post({ dispatch_repo: `${owner}/dialogporten` }));
-      expect(await job.getState()).toBe('failed');
+      const job = await d.buried(await d.post({ dispatch_repo: `${owner}/dialogporten` }));
       expect(job.failedReason).toMatch(hint);
       expect(d.sent(`${owner}/dialogporten`)).toEqual([]);
       expect(await d.claimTtl(job)).toSatisfy(within(HOUR_MS));
@@ -228,7 +236,8 @@ describe.concurrent('a dispatch', () => {
       ['that is nothing', null, /expected object/],
     ])('a job %s is dead, and the worker goes on', async (_, data, reason) => {
       const { id = '' } = await d.queue.add('unreadable', data as unknown as Dispatch);
-      const job = await d.ended(id);
+      const job = await d.buried(id);
+      expect(job.data.dispatch).toEqual(data);
       expect(job.failedReason).toMatch(/dispatch that this version can read/);
       expect(job.failedReason).toMatch(reason);
       expect(await (await d.ended(await d.post())).getState()).toBe('completed');
@@ -299,21 +308,19 @@ describe.concurrent('a dispatch', () => {
     expect(await (await d.ended(old)).getState()).toBe('completed');
 
     d.stub.setFaults([fault({ status: 503 })]);
-    const job = await d.ended(await d.post({ dispatch_repo: 'Altinn/failing' }));
-    expect(await job.getState()).toBe('failed');
+    const job = await d.buried(await d.post({ dispatch_repo: 'Altinn/failing' }));
     expect(job.failedReason).toMatch(/503.*DISPATCH_RETRY_WINDOW/);
-    expect((job.finishedOn ?? 0) - job.data.accepted_at).toBeGreaterThan(1000);
+    expect(Date.parse(job.data.last_died_at) - job.data.run).toBeGreaterThan(1000);
     expect(await d.claimTtl(job)).toSatisfy(within(HOUR_MS));
     const retries = await d.metric('retries_total', { error_code: '503' });
     expect(d.sent('Altinn/failing')).toHaveLength(1 + retries);
-    expect(await d.metric('queue_jobs', { queue: 'dispatch', state: 'failed' })).toBe(1);
+    expect(await d.metric('queue_jobs', { queue: 'dispatch-dead-letter', state: 'failed' })).toBe(1);
   });
 
   test('to an owner that the dispatcher does not allow is refused without a call: the queue is not trusted', async () => {
     await using d = await openDesk({ dispatchers: 0, env: { ALLOWED_OWNERS: 'Altinn,Digdir' } });
     await d.system.startDispatcher({ ALLOWED_OWNERS: 'Altinn' });
-    const job = await d.ended(await d.post({ dispatch_repo: 'Digdir/roadmap' }));
-    expect(await job.getState()).toBe('failed');
+    const job = await d.buried(await d.post({ dispatch_repo: 'Digdir/roadmap' }));
     expect(job.failedReason).toMatch(/the same ALLOWED_OWNERS/);
     expect(await (await d.ended(await d.post())).getState()).toBe('completed');
     expect(d.proxy.requests.filter(({ path }) => /digdir/i.test(path))).toEqual([]);
@@ -328,11 +335,12 @@ describe.concurrent('a dispatch', () => {
     expect(paths).toEqual(['/app/installations/1001/access_tokens', dispatch, dispatch]);
   });
 
-  test('is counted and settled with DRY_RUN=true, which needs no GitHub, but not sent', async () => {
+  test.each([
+    ['with the App configured', {}],
+    ['which needs no App', { GITHUB_APP_ID: '', GITHUB_PRIVATE_KEY_PATH: '' }],
+  ])('is counted and settled with DRY_RUN=true, %s, but not sent', async (_, env) => {
     await using d = await openDesk({ dispatchers: 0 });
-    await d.system.startDispatcher({
-      ...{ DRY_RUN: 'true', GITHUB_APP_ID: '', GITHUB_PRIVATE_KEY_PATH: '' },
-    });
+    await d.system.startDispatcher({ DRY_RUN: 'true', ...env });
     const job = await d.ended(await d.post());
     expect(await job.getState()).toBe('completed');
     expect(await d.claimTtl(job)).toSatisfy(within(24 * HOUR_MS));

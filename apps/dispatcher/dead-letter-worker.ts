@@ -63,7 +63,7 @@ const LOOK_AGAIN_MS = 50;
  */
 async function redrive(
   name: string,
-  { dispatch_id, dedup_id, run: diedRun, dispatch }: DeadLetter,
+  { dispatch_id, dedup_id, run: diedRun, dispatch, deaths, first_died_at }: DeadLetter,
   { dispatches, claims }: DeadLetterWorkerDependencies,
 ): Promise<'redriven' | 'replaced_by_newer' | 'delivered_before'> {
   for (const deadline = Date.now() + ENDING_WITHIN_MS; ; await delay(LOOK_AGAIN_MS)) {
@@ -78,7 +78,11 @@ async function redrive(
     // Its own claim, in its cooldown, would refuse it.
     await claims.settleDead(dispatch_id, dedup_id, 0);
   }
-  const added = await dispatches.add(name, dispatch as Dispatch, dispatchJobOptions(dispatch_id, dedup_id));
+  const readable = parseDispatch(dispatch);
+  const died = { times: deaths, first_at: first_died_at };
+  // What this version cannot read goes back as it is, for one that can.
+  const data = readable.ok ? { ...readable.dispatch, died } : (dispatch as Dispatch);
+  const added = await dispatches.add(name, data, dispatchJobOptions(dispatch_id, dedup_id));
   return added.id === dispatch_id ? 'redriven' : 'replaced_by_newer';
 }
 

@@ -178,7 +178,7 @@ async function die(attempt: Attempt, verdict: Dead, dependencies: ProcessorDepen
   const { dedup_id } = dispatch;
   const death = {
     ...{ hint, error: { code, message }, attempts: job.attemptsMade + 1 },
-    ...{ dispatch_id: id, dedup_id, run: job.timestamp, dispatch },
+    ...{ dispatch_id: id, dedup_id, run: job.timestamp, dispatch, before: dispatch.died },
   };
   const { written } = await deadLetters.bury(dispatchName(dispatch), death, now());
   await claims.settleDead(id, dedup_id, config.DEAD_LETTER_COOLDOWN);
@@ -199,6 +199,7 @@ async function dieUnreadable(
     error: { code: 'internal', message: `The job is no dispatch that this version can read: ${fault}` },
     attempts: job.attemptsMade + 1,
     ...{ dispatch_id: id, dedup_id: job.deduplicationId, run: job.timestamp, dispatch: job.data },
+    before: undefined,
   };
   const { written } = await deadLetters.bury(job.name, death, now());
   if (job.deduplicationId !== undefined) {

@@ -41,17 +41,21 @@ const action = z.union(
       headers: z.record(z.string(), z.string()).optional(),
       body: z.unknown().optional(),
     }),
-    z.strictObject({ latencyMs: z.int().nonnegative().max(3_600_000) }),
+    z.strictObject({
+      latencyMs: z.int().nonnegative().max(3_600_000),
+      afterHandling: z.boolean().optional(),
+    }),
     z.strictObject({ drop: z.literal(true), afterHandling: z.boolean().optional() }),
   ],
-  'must be one of { status, headers?, body? }, { latencyMs } or { drop: true, afterHandling? }',
+  'must be one of { status, headers?, body? }, { latencyMs, afterHandling? } or { drop: true, afterHandling? }',
 );
 
 /**
  * What goes wrong, and for which requests; without `match` for every one. `path` is a prefix ("/repos/") or, beginning
  * with "^", a regular expression; `repo` is "owner/name" in any case. The first rule that matches and has not been
  * used up (`times`) acts: it answers in GitHub's place, or drops the connection, before GitHub has seen the request
- * or (`afterHandling`) once GitHub has acted on it. A rule with `latencyMs` waits, and the search goes on behind it.
+ * or (`afterHandling`) once GitHub has acted on it. A rule with `latencyMs` waits, before that or (`afterHandling`)
+ * with the answer, and the search goes on behind it.
  */
 const faultRule = z.strictObject({
   match: match.optional(),
@@ -118,9 +122,12 @@ export function injectFaults(faults: Faults, closing: AbortSignal): Middleware<{
       ctx.respond = false;
       ctx.req.socket.destroy();
     };
+    const wait = (ms: number) => sleep(ms, undefined, { signal: closing }).catch(() => {});
+    let answerLateMs = 0;
     for (const fault of faults.take(ctx.method, ctx.path)) {
       if ('latencyMs' in fault) {
-        await sleep(fault.latencyMs, undefined, { signal: closing }).catch(() => {});
+        if (fault.afterHandling) answerLateMs += fault.latencyMs;
+        else await wait(fault.latencyMs);
         if (closing.aborted) return drop();
       } else if ('drop' in fault) {
         if (fault.afterHandling) await next();
@@ -133,5 +140,8 @@ export function injectFaults(faults: Faults, closing: AbortSignal): Middleware<{
       }
     }
     await next();
+    if (answerLateMs === 0) return;
+    await wait(answerLateMs);
+    if (closing.aborted) drop();
   };
 }

@@ -608,6 +608,17 @@ describe('faults', () => {
     expect(performance.now() - started).toBeGreaterThan(45);
   });
 
+  test('of latency after handling hold up the answer alone', async () => {
+    const token = await installationToken();
+    stub.setFaults([{ action: { latencyMs: 50, afterHandling: true } }]);
+    const started = performance.now();
+    const answer = dispatch(token);
+    await expect.poll(() => stub.dispatches.length, { interval: 1 }).toBe(1);
+    const recordedAfter = performance.now() - started;
+    expect((await answer).status).toBe(204);
+    expect(performance.now() - started).toBeGreaterThan(Math.max(45, recordedAfter));
+  });
+
   test('of latency do not hold up the end', async () => {
     const closing = await startGitHubStub({ appId: APP_ID, publicKeys: [appKey.publicKey] });
     closing.setFaults([{ action: { latencyMs: 3_600_000 } }]);
@@ -632,7 +643,10 @@ describe('faults', () => {
   test.each<[unknown, string]>([
     [{}, 'expected array'],
     [undefined, 'expected array'],
-    [[{}], 'must be one of { status, headers?, body? }, { latencyMs } or { drop: true, afterHandling? }'],
+    [
+      [{}],
+      'must be one of { status, headers?, body? }, { latencyMs, afterHandling? } or { drop: true, afterHandling? }',
+    ],
     [[{ action: { status: 503, latencyMs: 5 } }], 'must be one of { status'],
     [[{ action: { status: 999 } }], '[0].action.status'],
     [[{ action: outage }, { action: outage, times: 0 }], '[1].times'],

@@ -5,6 +5,7 @@ import type { Logger } from '@flux-dispatch/runtime/log';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { Dispatch } from './dispatch.ts';
 import { DEAD_LETTER_QUEUE } from './keys.ts';
 
 /** What an operator finds of a dispatch that could not be delivered. What to do comes first. */
@@ -24,7 +25,7 @@ export const deadLetterSchema = z.object({
   /** The id of the dispatch and of its job. */
   dispatch_id: z.string(),
   /** The id of its claim. A job that is no dispatch may have none. */
-  dedup_id: z.string().or(z.undefined()),
+  dedup_id: z.string().optional(),
   /** When the job that died was queued, in milliseconds since the epoch: tells its runs apart. */
   run: z.number(),
   /** The whole dispatch; where a job was none, whatever it held. */
@@ -33,8 +34,10 @@ export const deadLetterSchema = z.object({
 
 export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
-/** A dispatch that has come to a bad end. */
-export type Death = Omit<DeadLetter, 'deaths' | 'first_died_at' | 'last_died_at'>;
+/** A dispatch that has come to a bad end, and the deaths that it had died before it was redriven. */
+export interface Death extends Omit<DeadLetter, 'deaths' | 'first_died_at' | 'last_died_at'> {
+  readonly before: Dispatch['died'];
+}
 
 export interface DeadLetters {
   readonly queue: Queue<DeadLetter>;
@@ -73,25 +76,21 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
   return {
     queue,
     isBuried,
-    async bury(name, death, now) {
+    async bury(name, { before, ...death }, now) {
       const id = entryId(death);
       const died = new Date(now).toISOString();
       for (let written = false; ; written = true) {
         if (await isBuried(death)) return { written };
         const entry = (await queue.getJob(id))?.data;
-        if (!entry) {
-          const first = { ...death, deaths: 1, first_died_at: died, last_died_at: died };
-          // Looked for again afterwards: an add is silently nothing when the id has come to exist by then.
-          await queue.add(name, first, { jobId: id, attempts: 1, removeOnComplete: true });
-          continue;
-        }
-        const again = {
+        const updated = {
           ...death,
-          deaths: entry.deaths + 1,
-          first_died_at: entry.first_died_at,
+          deaths: (entry?.deaths ?? before?.times ?? 0) + 1,
+          first_died_at: entry?.first_died_at ?? before?.first_at ?? died,
           last_died_at: died,
         };
-        if (!(await updateParked(id, again, now))) await delay(BUSY_MS);
+        // Looked for again afterwards: an add is silently nothing when the id has come to exist by then.
+        if (!entry) await queue.add(name, updated, { jobId: id, attempts: 1, removeOnComplete: true });
+        else if (!(await updateParked(id, updated, now))) await delay(BUSY_MS);
       }
     },
     async discharge(dedupId) {

@@ -47,6 +47,8 @@ export const dispatchSchema = z.object({
   event_time: z.number().int().nonnegative(),
   /** When ingest accepted the event, in milliseconds since the epoch. */
   accepted_at: z.number().int().nonnegative(),
+  /** What became of it before an operator had it tried anew. */
+  died: z.object({ times: z.number().int(), first_at: z.iso.datetime() }).optional(),
   claim: z.object({
     /** How long the claim lives on once the dispatch is delivered, in milliseconds. */
     delivered_ttl_ms: z.number().int().positive(),

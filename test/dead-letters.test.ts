@@ -1,0 +1,243 @@
+import type { FaultRule } from '@flux-dispatch/github-stub/faults';
+import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { claimKeys } from '@flux-dispatch/queue/keys';
+import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { createLogger } from '@flux-dispatch/runtime/log';
+import { createCredentials } from '@flux-dispatch/testbed/credentials';
+import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
+import { readMetric } from '@flux-dispatch/testbed/metrics';
+import { type System, startSystem } from '@flux-dispatch/testbed/system';
+import { until } from '@flux-dispatch/testbed/until';
+import type { Job, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { describe, expect, inject, test } from 'vitest';
+
+const REPO = 'Altinn/gone';
+
+interface Desk extends AsyncDisposable {
+  readonly stub: RunningGitHubStub;
+  readonly system: System;
+  readonly redis: Redis;
+  readonly dispatches: Queue;
+  readonly entries: Queue<DeadLetter>;
+  /** Sends the deployment of an artifact, as Flux does at every interval, and returns the outcome. */
+  deploy(artifact: string): Promise<{ outcome: string; id: string | undefined }>;
+  /** The one entry, once it is parked and `is` as asked. */
+  parked(is?: (entry: DeadLetter) => boolean): Promise<Job<DeadLetter>>;
+  /** How many calls GitHub has had for dispatches. */
+  calls(): number;
+  /** Ends the claim of an entry before its cooldown is over. */
+  endCooldown(entry: Job<DeadLetter>): Promise<void>;
+}
+
+/** GitHub answers every dispatch with this status. */
+function answering(status: number): FaultRule[] {
+  return [{ match: { method: 'POST', repo: REPO }, action: { status } }];
+}
+
+/** Two replicas of each process, and a repository that GitHub does not know. */
+async function openDesk(env: Record<string, string> = {}): Promise<Desk> {
+  await using stack = new AsyncDisposableStack();
+  const credentials = stack.use(await createCredentials());
+  const stub = stack.use(await startGitHubStub(credentials.stub));
+  stub.setFaults(answering(404));
+  const redisUrl = inject('redisUrl');
+  const system = stack.use(
+    await startSystem({
+      ...{ redisUrl, githubUrl: stub.url, credentials, ingests: 2, dispatchers: 2 },
+      env: { DISPATCH_RATE: 'off', ...env },
+    }),
+  );
+  const log = createLogger('test', 'fatal');
+  const redis = connectWorker({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
+  stack.defer(() => redis.disconnect());
+  const entries = openDeadLetters(redis, system.prefix, log).queue;
+  let sent = 0;
+  const opened = stack.move();
+  return {
+    ...{ stub, system, redis, entries, dispatches: openDispatchQueue(redis, system.prefix, log) },
+    async deploy(artifact) {
+      const metadata = { dispatch_repo: REPO, env: 'at23', revision: ociRevision('at23', artifact) };
+      const { eventsUrl } = system.ingests[sent++ % 2] ?? { eventsUrl: '' };
+      const { body } = await postEvent(eventsUrl, fluxEvent({ metadata }), credentials.token);
+      return { outcome: body.outcome, id: body.dispatch_id };
+    },
+    parked: (is = () => true) =>
+      until('the entry is parked', async () => {
+        const [entry, ...others] = await entries.getFailed();
+        expect(others).toEqual([]);
+        return entry && is(entry.data) && entry;
+      }),
+    calls: () =>
+      [...stub.requests].reduce(
+        (sum, [endpoint, count]) =>
+          sum + (endpoint.startsWith('POST /repos/{owner}/{repo}/dispatches') ? count : 0),
+        0,
+      ),
+    async endCooldown({ data }) {
+      await redis.del(claimKeys(system.prefix).claim(data.dedup_id ?? ''));
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+async function sum(system: System, metric: string): Promise<number> {
+  const values = await Promise.all(system.dispatchers.map(({ opsUrl }) => readMetric(opsUrl, metric)));
+  return values.reduce((total, value) => total + value, 0);
+}
+
+test('404: one call, one entry with what to do; repeats within the cooldown cost nothing', async () => {
+  await using d = await openDesk();
+  const { outcome, id } = await d.deploy('v1');
+  expect(outcome).toBe('enqueued');
+  const entry = await d.parked();
+  expect(entry.name).toBe('Altinn/gone flux-deploy at23 ReconciliationSucceeded');
+  expect(entry.data).toMatchObject({
+    hint: expect.stringContaining(
+      'The App is not installed on Altinn/gone, or the repository does not exist',
+    ),
+    error: { code: '404', message: expect.stringContaining('GitHub answered 404') },
+    attempts: 1,
+    deaths: 1,
+    dispatch_id: id,
+    dispatch: { repo: REPO, payload: { dispatch_id: id } },
+  });
+  expect(Object.keys(entry.data)[0]).toBe('hint');
+  expect(entry.data.first_died_at).toBe(entry.data.last_died_at);
+
+  for (let interval = 0; interval < 5; interval++) {
+    expect(await d.deploy('v1')).toEqual({ outcome: 'duplicate', id });
+  }
+  expect(d.calls()).toBe(1);
+  expect(await d.entries.getJobCounts('failed', 'wait')).toEqual({ failed: 1, wait: 0 });
+  expect(await sum(d.system, 'flux_dispatch_dead_letters_total')).toBe(1);
+  // The dispatch queue has nothing left of it.
+  expect(await d.dispatches.getJobCounts('failed', 'wait', 'delayed')).toEqual({
+    failed: 0,
+    wait: 0,
+    delayed: 0,
+  });
+});
+
+test('after the cooldown the next event tries again by itself: dead, the entry is up to date; delivered, it is gone', async () => {
+  await using d = await openDesk();
+  await d.deploy('v1');
+  const first = await d.parked();
+  await d.endCooldown(first);
+  const second = await d.deploy('v1');
+  expect(second.outcome).toBe('enqueued');
+  const again = await d.parked(({ deaths }) => deaths === 2);
+  expect(again.data).toMatchObject({ dispatch_id: second.id, first_died_at: first.data.first_died_at });
+
+  d.stub.setFaults([]);
+  await d.endCooldown(again);
+  expect((await d.deploy('v1')).outcome).toBe('enqueued');
+  await until('the entry is gone', async () => (await d.entries.getFailedCount()) === 0);
+  expect(d.stub.dispatches).toHaveLength(1);
+  expect((await d.deploy('v1')).outcome).toBe('duplicate');
+});
+
+test('DEAD_LETTER_COOLDOWN=0s ends the claim at once', async () => {
+  await using d = await openDesk({ DEAD_LETTER_COOLDOWN: '0s' });
+  await d.deploy('v1');
+  await d.parked();
+  await until('the claim has ended', async () => (await d.deploy('v1')).outcome === 'enqueued');
+  await d.parked(({ deaths }) => deaths === 2);
+});
+
+describe('Retry', () => {
+  test('puts the dispatch back under its claim, and the entry goes', async () => {
+    await using d = await openDesk();
+    const { id } = await d.deploy('v1');
+    const entry = await d.parked();
+    d.stub.setFaults([]);
+    await entry.retry();
+    await until('it is at GitHub', () => d.stub.dispatches.length === 1);
+    expect(d.stub.dispatches[0]?.client_payload?.['dispatch_id']).toBe(id);
+    await until('the entry is gone', async () => (await d.entries.getJob(entry.id ?? '')) === undefined);
+    expect(await d.deploy('v1')).toEqual({ outcome: 'duplicate', id });
+  });
+
+  test('in vain: it has one entry afterwards, which says so, however often', async () => {
+    await using d = await openDesk();
+    await d.deploy('v1');
+    const first = await d.parked();
+    // Its death may come while its entry is still being redriven, so it is tried more than once.
+    for (let deaths = 2; deaths <= 12; deaths++) {
+      await (await d.parked(entry => entry.deaths === deaths - 1)).retry();
+      const entry = await d.parked(entry => entry.deaths === deaths);
+      expect(entry.data.first_died_at).toBe(first.data.first_died_at);
+      expect(d.calls()).toBe(deaths);
+    }
+  });
+
+  test('has a retry window of its own', async () => {
+    await using d = await openDesk({ DISPATCH_RETRY_WINDOW: '1s' });
+    d.stub.setFaults(answering(500));
+    await d.deploy('v1');
+    const entry = await d.parked();
+    const calls = d.calls();
+    await entry.retry();
+    // More than one try: the first comes at once, within the window.
+    await d.parked(({ run }) => run > entry.data.run);
+    expect(d.calls()).toBeGreaterThan(calls + 1);
+  });
+
+  test('where a newer dispatch holds the claim, only the entry goes', async () => {
+    await using d = await openDesk();
+    await d.deploy('v1');
+    const entry = await d.parked();
+    await d.endCooldown(entry);
+    // The newer one cannot be delivered for now, and so holds its claim.
+    d.stub.setFaults(answering(503));
+    const newer = await d.deploy('v1');
+    expect(newer.outcome).toBe('enqueued');
+    await entry.retry();
+    await until('the entry is gone', async () => (await d.entries.getJob(entry.id ?? '')) === undefined);
+    d.stub.setFaults([]);
+    await until('the newer one is at GitHub', () => d.stub.dispatches.length > 0);
+    expect(d.stub.dispatches.map(({ client_payload }) => client_payload?.['dispatch_id'])).toEqual([
+      newer.id,
+    ]);
+  });
+
+  test('of a dispatch that has not ended yet waits for it, and loses nothing', async () => {
+    await using d = await openDesk();
+    const { id = '' } = await d.deploy('v1');
+    const entry = await d.parked();
+    // As if its worker stood still between burying it and ending its job.
+    const { dedup_id = '', dispatch, run } = entry.data;
+    const options = { jobId: id, timestamp: run, delay: 3_600_000 };
+    await d.dispatches.add(entry.name, dispatch, options);
+    await entry.retry();
+    await until('it is being redriven', async () => (await d.entries.getJobState(dedup_id)) === 'active');
+    await d.dispatches.remove(id);
+    await until('it was tried again', () => d.calls() === 2);
+    expect((await d.parked()).data.dispatch_id).toBe(id);
+  });
+});
+
+test('DEAD_LETTER_RETENTION removes what nobody has looked at, from its last death on', async () => {
+  await using d = await openDesk({ DEAD_LETTER_RETENTION: '1s' });
+  await d.deploy('v1');
+  await d.parked();
+  await until('it is gone', async () => (await d.entries.getFailedCount()) === 0);
+});
+
+test('a dispatch that takes its worker down again and again is a dead letter', async () => {
+  await using d = await openDesk();
+  d.stub.setFaults(answering(503));
+  const { id = '' } = await d.deploy('v1');
+  await until('it waits for its next try', async () => (await d.dispatches.getJobState(id)) === 'delayed');
+  // What BullMQ counts each time that it finds the job without its worker.
+  await d.redis.hset(d.dispatches.toKey(id), 'stc', 6);
+  const calls = d.calls();
+  const entry = await d.parked();
+  expect(entry.data).toMatchObject({
+    error: { code: 'internal' },
+    hint: expect.stringMatching(/kills the dispatcher/),
+  });
+  expect(d.calls()).toBeLessThanOrEqual(calls + 1);
+});

@@ -1,0 +1,120 @@
+import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { type DeadLetter, deadLetterSchema, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { createLogger } from '@flux-dispatch/runtime/log';
+import type { AppProcess } from '@flux-dispatch/testbed/app-process';
+import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
+import { acquireRedis, type RedisControl } from '@flux-dispatch/testbed/redis';
+import { type Ingest, startSystem } from '@flux-dispatch/testbed/system';
+import { until } from '@flux-dispatch/testbed/until';
+import { type Flux, startFlux } from './flux-client.ts';
+import { type Balance, type Ledger, openLedger } from './ledger.ts';
+
+/** Stalled jobs come back within 45 s; a fault at the very end, and two busy cores, take some more. */
+const SETTLED_WITHIN_MS = 150_000;
+
+/** Everything that an event passes through, twice where it may be: Flux, ingest, Redis, dispatcher and GitHub. */
+export interface Cluster extends AsyncDisposable {
+  readonly flux: Flux;
+  readonly github: RunningGitHubStub;
+  readonly redis: RedisControl;
+  readonly credentials: Credentials;
+  readonly ledger: Ledger;
+  /**
+   * Ends the longest-running replica of each app in this way, waits until it is gone, and starts another in its place.
+   * Returns the exit codes: null where the signal ended it.
+   */
+  replace(signal: 'SIGKILL' | 'SIGTERM', ...apps: readonly App[]): Promise<(number | null)[]>;
+  /** Resolves when GitHub has received `count` dispatches since this was called. */
+  dispatches(count: number): Promise<void>;
+  /** Waits until nothing that was accepted is on its way any more, while Flux goes on, and adds it all up. */
+  settle(): Promise<Settlement>;
+}
+
+type App = 'ingest' | 'dispatcher';
+
+export interface Settlement extends Balance {
+  readonly deadLetters: readonly DeadLetter[];
+  /** Claims that are held for ever although no job is left: their deployments would never be dispatched again. */
+  readonly orphanedClaims: readonly string[];
+}
+
+/** @param env variables of every ingest and dispatcher, beside `DISPATCH_RATE=off` */
+export async function startCluster(path: string, env: Readonly<Record<string, string>>): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack();
+  const redis = stack.use(await acquireRedis({ path, controllable: true, appendfsync: 'always' }));
+  const credentials = stack.use(await createCredentials());
+  const github = stack.use(await startGitHubStub(credentials.stub));
+  const system = stack.use(
+    await startSystem({
+      ...{ redisUrl: redis.url, githubUrl: github.url, credentials, ingests: 2, dispatchers: 2 },
+      env: { DISPATCH_RATE: 'off', ...env },
+    }),
+  );
+  const replicas: { ingest: Ingest[]; dispatcher: { process: AppProcess }[] } = {
+    ingest: [...system.ingests],
+    dispatcher: [...system.dispatchers],
+  };
+  const ledger = openLedger();
+  const addresses = () => replicas.ingest.map(({ eventsUrl }) => eventsUrl);
+  const flux = stack.use(startFlux(addresses, credentials.token, ledger));
+
+  const location = parseRedisUrl(redis.url);
+  if (!location) throw new Error('The URL of the Redis cannot be read');
+  const log = createLogger('test', 'fatal');
+  const client = stack.adopt(connectWorker({ REDIS_URL: location }, log), client => client.disconnect());
+  const queue = openDispatchQueue(client, system.prefix, log);
+  const deadLetters = openDeadLetters(client, system.prefix, log).queue;
+
+  const replace = async (signal: 'SIGKILL' | 'SIGTERM', app: App) => {
+    const { process } = replicas[app][0] as { process: AppProcess };
+    process.signal(signal);
+    const { code } = await process.exited;
+    // Until here the Service still had the address of the one that is gone.
+    if (app === 'ingest') replicas.ingest = [...replicas.ingest.slice(1), await system.startIngest()];
+    else replicas.dispatcher = [...replicas.dispatcher.slice(1), await system.startDispatcher()];
+    return code;
+  };
+
+  const dead = async () => (await deadLetters.getJobs()).map(({ data }) => deadLetterSchema.parse(data));
+  const idle = async () => {
+    const counts = await queue.getJobCounts('wait', 'active', 'delayed', 'failed', 'paused', 'prioritized');
+    return Object.values(counts).every(count => count === 0);
+  };
+  const settled = async () => {
+    if (ledger.accepted < flux.deployments || !(await idle())) return false;
+    // A dispatch ends at GitHub before its job does, so what is missing now is lost, and to be told as a figure.
+    return true;
+  };
+
+  const acquired = stack.move();
+  return {
+    ...{ flux, github, redis: redis.control, credentials, ledger },
+    async replace(signal, ...apps) {
+      const codes = await Promise.all(apps.map(app => replace(signal, app)));
+      ledger.injected();
+      return codes;
+    },
+    async dispatches(count) {
+      const before = github.received;
+      await until(`GitHub has received ${count} more`, () => github.received >= before + count, 60_000);
+    },
+    async settle() {
+      await until('all is accepted and the queue is empty', settled, SETTLED_WITHIN_MS);
+      await flux[Symbol.asyncDispose]();
+      // What Flux had under way until then.
+      await until('the queue is empty', idle, SETTLED_WITHIN_MS);
+      const entries = await dead();
+      const deadIds = entries.map(({ dispatch_id }) => dispatch_id);
+      const claims = await client.keys(`${system.prefix}:dispatch:de:*`);
+      const ttls = await Promise.all(claims.map(claim => client.pttl(claim)));
+      return {
+        ...ledger.balance(github, deadIds),
+        deadLetters: entries,
+        orphanedClaims: claims.filter((_, index) => (ttls[index] ?? 0) < 0),
+      };
+    },
+    [Symbol.asyncDispose]: () => acquired.disposeAsync(),
+  };
+}

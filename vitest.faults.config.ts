@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+// The faults take minutes and both cores: see docs/reliability.md.
+export default defineConfig({
+  test: {
+    include: ['test/faults/**/*.test.ts'],
+    globalSetup: 'test/redis.ts',
+    reporters: ['default', './test/faults/table-reporter.ts'],
+    // What a killed dispatcher held is taken up within 45 s, and every fault waits for that.
+    testTimeout: 300_000,
+    hookTimeout: 60_000,
+    // One fault at a time: what one breaks must not slow down another.
+    fileParallelism: false,
+  },
+});
