@@ -9,6 +9,7 @@ import { until } from '@flux-dispatch/testbed/until';
 import { type Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { expect, inject, test } from 'vitest';
+import { testDispatch } from './dispatch.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -58,37 +59,6 @@ async function desk(): Promise<Desk> {
   };
 }
 
-let number = 0;
-function dispatch(values: Partial<Dispatch> = {}): Dispatch {
-  number++;
-  return {
-    version: 1,
-    dedup_id: number.toString(16).padStart(64, '0'),
-    repo: 'Altinn/dialogporten',
-    event_type: 'flux-deploy',
-    object_id: number.toString(16).padStart(64, 'a'),
-    class: 'success',
-    event_time: 1_772_712_000,
-    accepted_at: Date.now(),
-    claim: { delivered_ttl_ms: DAY_MS, max_delivered: 100 },
-    ...values,
-    payload: {
-      product: 'dialogporten',
-      environment: 'at23',
-      commit_sha: '',
-      revision: '',
-      kustomization_name: 'dialogporten-apps',
-      reason: 'ReconciliationSucceeded',
-      message: '',
-      dispatch_id: randomUUID(),
-      flux: {
-        ...{ kind: 'Kustomization', namespace: 'n', name: 'n', severity: 'info', timestamp: '' },
-        ...{ origin_revision: '', cluster: '', controller: '', metadata: {} },
-      },
-    },
-  };
-}
-
 /** The same deployment once more, as another event. */
 function again(first: Dispatch): Dispatch {
   return { ...first, payload: { ...first.payload, dispatch_id: randomUUID() } };
@@ -102,7 +72,7 @@ const request = (dispatch: Dispatch, renewal_ms = DAY_MS) => ({
 
 test('the enqueue makes the claim, which has no expiry while the dispatch is pending', async () => {
   await using d = await desk();
-  const first = dispatch();
+  const first = testDispatch();
   expect(await d.claims.admit([request(first)])).toEqual([['add']]);
   expect(await d.add(first)).toBe(first.payload.dispatch_id);
   expect(await d.ttl(first)).toBe(-1);
@@ -116,7 +86,7 @@ test('the enqueue makes the claim, which has no expiry while the dispatch is pen
 
 test('a claim whose job has vanished heals with the next event', async () => {
   await using d = await desk();
-  const lost = dispatch();
+  const lost = testDispatch();
   await d.add(lost);
   await d.redis.del(d.queue.toKey(lost.payload.dispatch_id));
   const next = again(lost);
@@ -125,7 +95,7 @@ test('a claim whose job has vanished heals with the next event', async () => {
 
 test('the claim of a delivered dispatch lives for its time, and a repeat renews it', async () => {
   await using d = await desk();
-  const first = dispatch({ claim: { delivered_ttl_ms: HOUR_MS, max_delivered: 100 } });
+  const first = testDispatch({ claim: { delivered_ttl_ms: HOUR_MS, max_delivered: 100 } });
   const id = await d.add(first);
   await d.work(job => d.claims.settleDelivered(job.id ?? '', job.data));
   expect(await d.ttl(first)).toSatisfy(within(HOUR_MS));
@@ -141,7 +111,7 @@ test('the claim of a delivered dispatch lives for its time, and a repeat renews 
 
 test('the claim of a dead dispatch lives for the cooldown, which a repeat does not renew', async () => {
   await using d = await desk();
-  const first = dispatch();
+  const first = testDispatch();
   const id = await d.add(first);
   await d.work(job => d.claims.settleDead(job.id ?? '', job.data.dedup_id, HOUR_MS));
   expect(await d.ttl(first)).toSatisfy(within(HOUR_MS));
@@ -152,7 +122,7 @@ test('the claim of a dead dispatch lives for the cooldown, which a repeat does n
 
 test('a cooldown of 0 ends the claim at once', async () => {
   await using d = await desk();
-  const first = dispatch();
+  const first = testDispatch();
   await d.add(first);
   await d.work(job => d.claims.settleDead(job.id ?? '', job.data.dedup_id, 0));
   expect(await d.ttl(first)).toBe(-2);
@@ -161,7 +131,7 @@ test('a cooldown of 0 ends the claim at once', async () => {
 
 test('settling compares first: a claim that another dispatch holds by now is left alone', async () => {
   await using d = await desk();
-  const old = dispatch();
+  const old = testDispatch();
   const current = again(old);
   await d.add(current);
   await d.claims.settleDelivered(old.payload.dispatch_id, old);
@@ -173,8 +143,8 @@ test('settling compares first: a claim that another dispatch holds by now is lef
 test('past DEDUP_MAX_ENTRIES the claims nearest to their expiry go first, and never a pending one', async () => {
   await using d = await desk();
   const claim = { delivered_ttl_ms: HOUR_MS, max_delivered: 3 };
-  const pending = dispatch({ claim });
-  const delivered = Array.from({ length: 3 }, () => dispatch({ claim }));
+  const pending = testDispatch({ claim });
+  const delivered = Array.from({ length: 3 }, () => testDispatch({ claim }));
   for (const each of delivered) await d.add(each);
   await d.work(job => d.claims.settleDelivered(job.id ?? '', job.data));
   await d.add(pending);
@@ -183,7 +153,7 @@ test('past DEDUP_MAX_ENTRIES the claims nearest to their expiry go first, and ne
   await d.claims.admit([request(first, DAY_MS)]);
   await d.redis.zadd(deliveredKey(d), Date.now() + 60_000, second.dedup_id);
 
-  const fourth = dispatch({ claim });
+  const fourth = testDispatch({ claim });
   await d.redis.set(claimKey(d, fourth), fourth.payload.dispatch_id);
   await d.claims.settleDelivered(fourth.payload.dispatch_id, fourth);
 
@@ -195,7 +165,7 @@ test('past DEDUP_MAX_ENTRIES the claims nearest to their expiry go first, and ne
 
 test('a job that was delivered before its worker died is known as such', async () => {
   await using d = await desk();
-  const first = dispatch();
+  const first = testDispatch();
   await d.add(first);
   const id = first.payload.dispatch_id;
   expect(await d.claims.isDelivered(id, first.dedup_id)).toBe(false);
