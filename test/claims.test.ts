@@ -174,6 +174,18 @@ test('a job that was delivered before its worker died is known as such', async (
   expect(await d.claims.isDelivered(randomUUID(), first.dedup_id)).toBe(false);
 });
 
+test('a job whose deployment was delivered before, and whose claim has run out since, is none of those', async () => {
+  await using d = await desk();
+  const first = testDispatch();
+  await d.add(first);
+  await d.work(job => d.claims.settleDelivered(job.id ?? '', job.data));
+  // As it does after RATE_LIMIT_INTERVAL. The index of delivered ids is only cleared when the next one is settled.
+  await d.redis.del(claimKey(d, first));
+  const next = again(first);
+  expect(await d.add(next)).toBe(next.payload.dispatch_id);
+  expect(await d.claims.isDelivered(next.payload.dispatch_id, next.dedup_id)).toBe(false);
+});
+
 function claimKey(d: Desk, { dedup_id }: Dispatch): string {
   return d.queue.toKey(`de:${dedup_id}`);
 }

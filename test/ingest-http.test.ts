@@ -63,6 +63,14 @@ describe('size', () => {
     expect(answer).toMatchObject({ status: 413, body: { outcome: 'body_too_large' } });
   });
 
+  test('the largest that Flux sends has its answer too, rather than a connection that is reset', async () => {
+    for (let n = 0; n < 10; n++) {
+      expect(await postEvent(url, Buffer.alloc(3 * 1024 * 1024), credentials.token)).toMatchObject({
+        status: 413,
+      });
+    }
+  });
+
   test('so is one that turns out to be', async () => {
     // Without a Content-Length, in chunks.
     const chunks = ReadableStream.from([new Uint8Array(16_384), new Uint8Array(16_384)]);
@@ -74,8 +82,11 @@ describe('size', () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write('POST /flux-events HTTP/1.1\r\nHost: ingest\r\nContent-Length: 100\r\n\r\n{');
     const startedAt = performance.now();
-    socket.resume();
+    const answered: Buffer[] = [];
+    socket.on('data', chunk => answered.push(chunk));
     await once(socket, 'close');
+    // Not even a 408: a 4xx is never sent again.
+    expect(answered).toEqual([]);
     expect(performance.now() - startedAt).toBeGreaterThan(9_000);
     expect(performance.now() - startedAt).toBeLessThan(15_000);
   });
@@ -86,6 +97,7 @@ describe('other requests', () => {
     ['GET', '/flux-events', 405, 'method_not_allowed'],
     ['DELETE', '/flux-events', 405, 'method_not_allowed'],
     ['POST', '/', 404, 'not_found'],
+    ['POST', '/FLUX-EVENTS', 404, 'not_found'],
     ['GET', '/favicon.ico', 404, 'not_found'],
   ])('%s %s: %i %s', async (method, path, status, outcome) => {
     const response = await fetch(new URL(path, url), { method });

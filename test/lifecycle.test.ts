@@ -116,6 +116,14 @@ describe('SIGTERM', () => {
     expect(process.log().at(-1)).toMatchObject({ msg: 'Stopped' });
   });
 
+  test.each<App>(['ingest', 'dispatcher'])('of %s while Redis is away: exit 0', async app => {
+    const env = { ALLOW_UNSIGNED: 'true', DRY_RUN: 'true', REDIS_URL: 'redis://127.0.0.1:1' };
+    await using process = spawnApp(app, { ...env, METRICS_ADDR: '127.0.0.1:0', LISTEN_ADDR: '127.0.0.1:0' });
+    await listening(process);
+    process.signal('SIGTERM');
+    expect(await process.exited).toEqual({ code: 0, signal: null });
+  });
+
   test('a second one exits at once', async () => {
     await using held = await ingestWithHeldRequest({});
     held.process.signal('SIGTERM');
@@ -202,7 +210,11 @@ describe('wrong configuration', () => {
     const taken = { ...good, REDIS_URL: inject('redisUrl'), LISTEN_ADDR: `127.0.0.1:${port}` };
     await using second = spawnApp('ingest', taken);
     expect(await second.exited).toEqual({ code: 1, signal: null });
-    expect(second.log().at(-1)).toMatchObject({ level: 'fatal', reason: expect.stringContaining(`${port}`) });
+    expect(second.log().at(-1)).toMatchObject({
+      level: 'fatal',
+      reason: expect.stringContaining(`${port}`),
+      msg: expect.stringContaining('LISTEN_ADDR'),
+    });
   });
 });
 

@@ -6,6 +6,8 @@ declare module 'vitest' {
     redisUrl: string;
     /** `PATH` of the environment, for tests that need a Redis of their own. */
     path: string;
+    /** The folder for the screenshots of the docs, or nothing where none are wanted: `SCREENSHOTS`. */
+    screenshots: string;
   }
 }
 
@@ -16,5 +18,6 @@ export default async function setup(project: TestProject) {
   process.stdout.write(`Redis for the tests: ${redis.origin}\n`);
   project.provide('redisUrl', redis.url);
   project.provide('path', path);
+  project.provide('screenshots', process.env['SCREENSHOTS'] ?? '');
   return () => redis[Symbol.asyncDispose]();
 }

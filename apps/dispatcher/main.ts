@@ -16,7 +16,7 @@ import { createPause } from './pause.ts';
 import { parsePrivateKey } from './private-key.ts';
 import { createProcessor } from './processor.ts';
 import { watchProgress } from './progress.ts';
-import { limiter, startDispatchWorker } from './worker.ts';
+import { limiter, startDispatchWorker, stopWorker } from './worker.ts';
 
 // Probes and scrapes ask Redis for something: they would rather have no answer than a late one.
 const OPS_TIMEOUT_MS = 1000;
@@ -71,8 +71,8 @@ await runProcess(
     // Disposed first: they take no new job, and what is under way ends.
     stack.use(startRetention(deadLetters.queue, config.DEAD_LETTER_RETENTION, log));
     const redriving = startDeadLetterWorker({ redis, prefix, dispatches: queue, claims, log });
-    stack.adopt(redriving, worker => worker.close());
+    stack.adopt(redriving, worker => stopWorker(worker, redis));
     const dispatching = startDispatchWorker(redis, config, progress.watched(processor), log);
-    stack.adopt(dispatching, worker => worker.close());
+    stack.adopt(dispatching, worker => stopWorker(worker, redis));
   },
 );

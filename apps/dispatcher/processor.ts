@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isAllowedOwner, isRepository } from '@flux-dispatch/event/repository';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
@@ -49,13 +50,17 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
     const { dispatch } = parsed;
     const attempt: Attempt = { job, id: job.id ?? dispatch.payload.dispatch_id, dispatch };
 
-    const end = job.stalledCounter > 0 ? await unfinishedEnd(attempt, dependencies) : undefined;
+    const again = job.stalledCounter > 0 || job.attemptsMade > 0;
+    const end = again ? await unfinishedEnd(attempt, dependencies) : undefined;
     if (end === 'delivered') {
       await deadLetters.discharge(dispatch.dedup_id);
       log.info({ outcome: 'delivered_before', ...about(attempt) }, 'Dispatch');
       return;
     }
-    if (end === 'dead') throw new UnrecoverableError('It was buried before its worker died');
+    if (end === 'dead') {
+      await claims.settleDead(attempt.id, dispatch.dedup_id, config.DEAD_LETTER_COOLDOWN);
+      throw new UnrecoverableError('It was buried before');
+    }
     if (job.stalledCounter > MAX_STALLED) return act(attempt, STALLED, dependencies);
 
     if (await claims.isSuperseded(dispatch)) {
@@ -89,7 +94,10 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
   };
 }
 
-/** How a job had ended when its worker died before it could say so to BullMQ: GitHub is not asked again. */
+/**
+ * How a job had ended when its worker died before it could say so to BullMQ, or when Redis refused a later step and the
+ * job was tried again for that: GitHub is not asked again.
+ */
 async function unfinishedEnd(
   { job, id, dispatch: { dedup_id } }: Attempt,
   { claims, deadLetters }: ProcessorDependencies,
@@ -133,7 +141,7 @@ async function act(attempt: Attempt, verdict: Verdict, dependencies: ProcessorDe
     case 'delivered':
       // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live. And before anything
       // else, so that a crash from here on is no second dispatch.
-      await claims.settleDelivered(id, dispatch);
+      await untilTaken(() => claims.settleDelivered(id, dispatch));
       if (verdict.limit) await pause(verdict.limit);
       await deadLetters.discharge(dispatch.dedup_id);
       metrics.dispatches.inc(dispatchLabels(dispatch, metrics));
@@ -163,6 +171,22 @@ async function act(attempt: Attempt, verdict: Verdict, dependencies: ProcessorDe
 
     default:
       return verdict satisfies never;
+  }
+}
+
+/** What a Redis answers that is there, and takes no writes for now: without replicas, with a full disk, in a failover. */
+const REFUSED_FOR_NOW = /^(NOREPLICAS|MISCONF|READONLY|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+const ASK_AGAIN_MS = 250;
+
+/** Repeats a write until Redis takes it. One that is away is waited for by the connection itself. */
+async function untilTaken(write: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!REFUSED_FOR_NOW.test((error as Error).message)) throw error;
+      await delay(ASK_AGAIN_MS);
+    }
   }
 }
 

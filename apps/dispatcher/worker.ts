@@ -52,3 +52,11 @@ export function limiter(rate: DispatchWorkerConfig['DISPATCH_RATE']): { max: num
     ? { max: Number.MAX_SAFE_INTEGER - 1, duration: 1000 }
     : { max: rate.max, duration: rate.per };
 }
+
+/**
+ * Stops a worker: it takes no new job, and those under way end. While Redis is away they cannot, and BullMQ would wait for
+ * it; then what is under way is left to another replica.
+ */
+export function stopWorker(worker: Worker, redis: Redis): Promise<void> {
+  return worker.close(redis.status !== 'ready');
+}

@@ -1,8 +1,13 @@
 import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { address, mountedFile, PROCESS_VARIABLES, parseEnvironment } from '@flux-dispatch/runtime/env';
+import {
+  address,
+  matching,
+  mountedFile,
+  PROCESS_VARIABLES,
+  parseEnvironment,
+} from '@flux-dispatch/runtime/env';
 import { runProcess } from '@flux-dispatch/runtime/process';
-import { z } from 'zod';
 import { startGitHubStub } from './stub.ts';
 
 const { LOG_LEVEL, SHUTDOWN_TIMEOUT } = PROCESS_VARIABLES;
@@ -12,7 +17,7 @@ const parsed = parseEnvironment(
     LOG_LEVEL,
     SHUTDOWN_TIMEOUT,
     LISTEN_ADDR: address.prefault('127.0.0.1:9999'),
-    GITHUB_APP_ID: z.string(),
+    GITHUB_APP_ID: matching(/^\d{1,15}$/, "the GitHub App's id, a number"),
     /** The App's public key, or the private key that it is a part of. */
     GITHUB_KEY_PATH: mountedFile(content => {
       try {

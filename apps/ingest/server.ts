@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { type FluxEvent, parseEvent } from '@flux-dispatch/event/event';
 import { SIGNATURE_HEADER, verifySignature } from '@flux-dispatch/event/signature';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -8,7 +9,7 @@ import getRawBody from 'raw-body';
 import { type DecideConfig, type DispatchRequest, decide } from './decide.ts';
 import type { Enqueued, EnqueueResult } from './enqueue.ts';
 import type { IngestMetrics, Outcome } from './metrics.ts';
-import { productOf } from './payload.ts';
+import { productOf, truncate } from './payload.ts';
 
 export const EVENTS_PATH = '/flux-events';
 
@@ -34,6 +35,8 @@ interface Answer {
   readonly outcome: Outcome;
   /** What to change, in one line. Flux shows it to the product team as an event on its Alert. */
   readonly message?: string;
+  /** What only the log is told. */
+  readonly detail?: string;
   readonly dispatches?: readonly Enqueued[];
   readonly retryAfterSeconds?: number;
   readonly event?: FluxEvent;
@@ -43,7 +46,7 @@ interface Answer {
 export function createIngestApp(dependencies: IngestDependencies): Koa {
   const { metrics, log, probes, config } = dependencies;
   const app = new Koa();
-  const router = new Router({ strict: true });
+  const router = new Router({ strict: true, sensitive: true });
 
   app.use(probeRoutes(probes));
   app.use(async (ctx, next) => {
@@ -127,12 +130,12 @@ async function readBody(ctx: Koa.Context, limit: number): Promise<{ body: Buffer
     return { body: await getRawBody(ctx.req, { limit, ...(length === undefined ? {} : { length }) }) };
   } catch (error) {
     const { type, message } = error as Error & { type?: string };
-    // What is left of the body is not read, so the connection is of no further use.
-    ctx.set('Connection', 'close');
     const tooLarge = `the body is over ${limit} bytes: shorten the message, or raise MAX_BODY_BYTES of ingest`;
     if (type === 'entity.too.large') {
+      discard(ctx.req);
       return { answer: { status: 413, outcome: 'body_too_large', message: tooLarge } };
     }
+    ctx.set('Connection', 'close');
     return {
       answer: {
         status: 400,
@@ -141,6 +144,21 @@ async function readBody(ctx: Koa.Context, limit: number): Promise<{ body: Buffer
       },
     };
   }
+}
+
+// Flux sends no more than 3 MiB.
+const MAX_DISCARDED_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Lets the rest of a body go by unread. A connection that is closed while the client is still sending is reset, and the
+ * client would find a broken pipe rather than the answer.
+ */
+function discard(request: IncomingMessage): void {
+  let left = MAX_DISCARDED_BYTES;
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.destroy();
+  });
 }
 
 function isAuthentic(
@@ -169,7 +187,9 @@ function enqueueAnswer(result: EnqueueResult): Answer {
     return {
       status: 503,
       outcome: 'queue_unavailable',
-      message: `the event was not queued, send it again: ${result.reason}`,
+      message:
+        'the event was not queued, as the queue is not available for now: Flux sends it again by itself',
+      detail: result.reason,
       retryAfterSeconds: result.timedOut ? RETRY_AFTER_TIMEOUT_S : RETRY_AFTER_REFUSED_S,
     };
   }
@@ -200,16 +220,21 @@ function representative(dispatches: readonly Enqueued[], outcome: Outcome): Enqu
 
 /** One line for each event; for several repositories one for each of them. */
 function logAnswer(log: Logger, answer: Answer, defaultEventType: string, remote: string): void {
-  const { status, outcome, message, dispatches, event } = answer;
+  const { status, outcome, message, detail = message, dispatches, event } = answer;
   const about = event && {
-    product: productOf(event),
-    env: event.metadata['env'] ?? '',
-    event_type: event.metadata['dispatch_event'] ?? defaultEventType,
-    reason: event.reason,
+    product: brief(productOf(event)),
+    env: brief(event.metadata['env'] ?? ''),
+    event_type: brief(event.metadata['dispatch_event'] ?? defaultEventType),
+    reason: brief(event.reason),
   };
   const level = status >= 500 ? 'error' : status >= 400 ? 'warn' : 'info';
   for (const dispatch of dispatches ?? []) log[level]({ ...dispatch, ...about, status }, 'Event');
   if (dispatches) return;
-  const repo = event?.metadata['dispatch_repo'];
-  log[level]({ outcome, ...about, repo, status, detail: message, remote }, 'Event');
+  const repo = event && brief(event.metadata['dispatch_repo'] ?? '');
+  log[level]({ outcome, ...about, repo, status, detail, remote }, 'Event');
+}
+
+/** What a request says, at a length that a log line can bear. */
+function brief(text: string): string {
+  return truncate(text, 200);
 }

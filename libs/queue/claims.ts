@@ -73,11 +73,13 @@ export function createClaims(redis: Redis, prefix: string): Claims {
       settle(jobId, dedup_id, claim.delivered_ttl_ms, claim.max_delivered),
     settleDead: (jobId, dedupId, cooldownMs) => settle(jobId, dedupId, cooldownMs, 0),
     async isDelivered(jobId, dedupId) {
-      const [holder, expiry] = await Promise.all([
+      const [holder, ttl, indexed] = await Promise.all([
         redis.get(keys.claim(dedupId)),
+        redis.pttl(keys.claim(dedupId)),
         redis.zscore(keys.delivered, dedupId),
       ]);
-      return holder === jobId && expiry !== null;
+      // The index may still have the id from an earlier dispatch whose claim has run out; a pending one has no expiry.
+      return holder === jobId && ttl > 0 && indexed !== null;
     },
     async isSuperseded({ class: reasonClass, object_id, event_time }) {
       if (reasonClass !== 'failure') return false;

@@ -91,6 +91,15 @@ function credentials(username: string | undefined, password: string | undefined)
   };
 }
 
+const SENTINEL_ANSWERS_WITHIN_MS = 2000;
+const SENTINEL_RETRY_MS = 500;
+
+/**
+ * BullMQ's longest blocking command is 10 s, and its blocking connections are duplicates of the worker's: nothing that
+ * is answered at all takes longer. https://github.com/taskforcesh/bullmq/issues/1658
+ */
+const WORKER_ANSWERED_WITHIN_MS = 12_000;
+
 function baseOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
   const { REDIS_URL: location, REDIS_PASSWORD_PATH: passwordPath, REDIS_CA_PATH: caPath } = config;
   // A password file ends in a newline more often than a Redis password does.
@@ -104,6 +113,10 @@ function baseOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
     ...(password && location.sentinels ? { sentinelPassword: password } : {}),
     ...(tls ? { tls } : {}),
     connectTimeout: 5000,
+    // A sentinel that has hung still accepts connections: ask the next one.
+    sentinelCommandTimeout: SENTINEL_ANSWERS_WITHIN_MS,
+    // The error tells the wait, so one that grew would be a reason of its own each time, and a line in the log.
+    sentinelRetryStrategy: () => SENTINEL_RETRY_MS,
     retryStrategy: attempt => Math.min(attempt * 100, 2000),
     // A replica that was the primary until a moment ago: reconnect, so that the new primary is looked up.
     reconnectOnError: error => (error.message.startsWith('READONLY') ? 2 : false),
@@ -129,9 +142,23 @@ export function connectProducer(config: RedisConfig, timeoutMs: number, log: Log
   return logged(redis, log);
 }
 
-/** A connection that waits for Redis however long it is away, for a worker that has nothing else to do. */
+/**
+ * A connection that waits for Redis however long it is away, for a worker that has nothing else to do. BullMQ duplicates
+ * it for its blocking commands.
+ */
 export function connectWorker(config: RedisConfig, log: Logger): Redis {
-  return logged(new Redis({ ...baseOptions(config), maxRetriesPerRequest: null }), log);
+  const redis = new Redis({
+    ...baseOptions(config),
+    maxRetriesPerRequest: null,
+    // A primary that hangs, or has gone with its machine, closes no connection, and while its kernel acknowledges packets
+    // keepalive finds nothing either: without this its workers would wait for it for ever, failover or not. Reconnecting
+    // asks Sentinel anew, and what had no answer is sent again. BullMQ watches over its blocking commands itself, but
+    // the reconnecting that it does then would hang in the same way.
+    // ioredis' failoverDetector is no substitute: where it hears of the failover while ioredis is already reconnecting,
+    // it ends the connection for good.
+    socketTimeout: WORKER_ANSWERED_WITHIN_MS,
+  });
+  return logged(redis, log);
 }
 
 /** Logs when Redis goes away and when it is back: one line each, not one for every attempt to reconnect. */

@@ -28,10 +28,10 @@ export function parseEnvironment<Shape extends z.ZodRawShape>(
   );
   const parsed = z.object(shape).safeParse(set);
   const faults = [
-    ...(parsed.error?.issues ?? []).map(issue => ({
-      variable: String(issue.path[0]),
-      message: `${String(issue.path[0])} ${issue.message}`,
-    })),
+    ...(parsed.error?.issues ?? []).map(issue => {
+      const variable = String(issue.path[0]);
+      return { variable, message: `${variable} ${variable in set ? issue.message : 'is required'}` };
+    }),
     ...rules.flatMap(rule => rule(set) ?? []),
   ];
   if (parsed.success && faults.length === 0) return { ok: true, config: Object.freeze(parsed.data) };
@@ -50,9 +50,16 @@ function variable<T>(parse: (value: string) => T | undefined, must: string) {
   return z.string().transform((value, context) => {
     const parsed = parse(value);
     if (parsed !== undefined) return parsed;
-    context.addIssue({ code: 'custom', message: `must be ${must}, not ${JSON.stringify(value)}` });
+    context.addIssue({ code: 'custom', message: `must be ${must}${quoted(value)}` });
     return z.NEVER;
   });
+}
+
+// A key or a token that was put where its path belongs must not end up in the log. Most of them are long.
+const MAX_QUOTED_LENGTH = 60;
+
+function quoted(value: string): string {
+  return value.length <= MAX_QUOTED_LENGTH && !value.includes('\n') ? `, not ${JSON.stringify(value)}` : '';
 }
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -133,7 +140,9 @@ export function mountedFile(check: (content: Buffer) => string | undefined = not
   return z.string().transform((path, context) => {
     const fault = fileFault(path, check);
     if (fault === undefined) return path;
-    context.addIssue({ code: 'custom', message: `must name a readable file: ${path} ${fault}` });
+    // What does not look like a path may be the secret itself.
+    const name = path.startsWith('/') && path.length < 256 && !path.includes('\n') ? path : 'what it names';
+    context.addIssue({ code: 'custom', message: `must name a readable file: ${name} ${fault}` });
     return z.NEVER;
   });
 }

@@ -31,6 +31,13 @@ export async function listen(address: Address, listener: RequestListener): Promi
       listener(request, response);
     },
   );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Cut off without a word: a client that stalls may send it again, but not after a 4xx.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || !socket.writable) return void socket.destroy();
+    const body = JSON.stringify({ outcome: 'invalid_request', message: 'this is no HTTP request' });
+    const head = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n';
+    socket.end(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
+  });
   server.listen(address.port, address.host);
   await once(server, 'listening');
   return {

@@ -72,17 +72,27 @@ export async function runProcess<Config extends ProcessConfig>(
     log.info('Stopped');
     process.exit(0);
   } catch (error) {
-    log.fatal({ reason: (error as Error).message }, startFailure(error));
+    log.fatal({ reason: (error as Error).message }, startFailure(error, config));
     // The first failure is what matters; releasing the rest may fail for the same reason.
     await stack.disposeAsync().catch(err => log.error({ err }, 'Cleaning up after the failure failed too'));
     process.exit(1);
   }
 }
 
-function startFailure(error: unknown): string {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  if (syscall === 'listen') return `Cannot listen (${code}): choose another address`;
-  return 'Failed';
+/** Names the variable whose address cannot be had. */
+function startFailure(error: unknown, config: object): string {
+  const { code, syscall, port, hostname } = error as NodeJS.ErrnoException & {
+    port?: number;
+    hostname?: string;
+  };
+  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return 'Failed';
+  const isIt = (value: unknown) => {
+    const address = value as { port?: number; host?: string } | undefined;
+    return hostname === undefined ? address?.port === port : address?.host === hostname;
+  };
+  const [variable] =
+    Object.entries(config).find(([name, value]) => name.endsWith('_ADDR') && isIt(value)) ?? [];
+  return `${variable ?? 'An address'} cannot be listened on (${code}): choose another, or stop what has it`;
 }
 
 function exitOnFaults(name: string, faults: readonly Fault[]): never {

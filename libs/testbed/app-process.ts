@@ -7,7 +7,7 @@ import { until } from './until.ts';
 
 const APPS = join(import.meta.dirname, '..', '..', 'apps');
 
-export type App = 'ingest' | 'dispatcher' | 'github-stub';
+export type App = 'ingest' | 'dispatcher' | 'board' | 'github-stub';
 
 export interface Exit {
   readonly code: number | null;

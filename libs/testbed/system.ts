@@ -28,6 +28,13 @@ export interface Dispatcher {
   readonly opsUrl: string;
 }
 
+export interface Board {
+  readonly process: AppProcess;
+  /** Without a path: the board itself, and where its probes and metrics are. */
+  readonly url: string;
+  readonly opsUrl: string;
+}
+
 /** The processes of flux-dispatch, started as they are in a cluster. */
 export interface System extends AsyncDisposable {
   readonly prefix: string;
@@ -35,6 +42,8 @@ export interface System extends AsyncDisposable {
   readonly dispatchers: readonly Dispatcher[];
   startIngest(env?: Readonly<Record<string, string>>): Promise<Ingest>;
   startDispatcher(env?: Readonly<Record<string, string>>): Promise<Dispatcher>;
+  /** A board on a loopback address, open to everybody there unless `env` says otherwise. There is none until then. */
+  startBoard(env?: Readonly<Record<string, string>>): Promise<Board>;
   /** Asks every process to stop, and waits until all have. */
   stop(): Promise<void>;
 }
@@ -46,9 +55,10 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const stack = new AsyncDisposableStack();
   const ingests: Ingest[] = [];
   const dispatchers: Dispatcher[] = [];
+  const boards: Board[] = [];
 
   const common = { REDIS_URL: redisUrl, QUEUE_PREFIX: prefix, METRICS_ADDR: '127.0.0.1:0', ...options.env };
-  const start = async (app: 'ingest' | 'dispatcher', env: Readonly<Record<string, string>>) => {
+  const start = async (app: 'ingest' | 'dispatcher' | 'board', env: Readonly<Record<string, string>>) => {
     const process = stack.use(spawnApp(app, env));
     const line = await listening(process);
     const opsUrl = `http://127.0.0.1:${line['metrics_port']}`;
@@ -79,6 +89,17 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     dispatchers.push(dispatcher);
     return dispatcher;
   };
+  const startBoard: System['startBoard'] = async env => {
+    const { process, line, opsUrl } = await start('board', {
+      ...common,
+      BOARD_ADDR: '127.0.0.1:0',
+      BOARD_AUTH: 'none',
+      ...env,
+    });
+    const board = { process, opsUrl, url: `http://127.0.0.1:${line['board_port']}` };
+    boards.push(board);
+    return board;
+  };
 
   try {
     await Promise.all([
@@ -95,8 +116,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     dispatchers,
     startIngest,
     startDispatcher,
+    startBoard,
     async stop() {
-      const processes = [...ingests, ...dispatchers].map(({ process }) => process);
+      const processes = [...ingests, ...dispatchers, ...boards].map(({ process }) => process);
       for (const process of processes) process.signal('SIGTERM');
       await Promise.all(processes.map(({ exited }) => exited));
     },

@@ -1,0 +1,145 @@
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { createCredentials } from '@flux-dispatch/testbed/credentials';
+import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
+import { startSystem } from '@flux-dispatch/testbed/system';
+import { until } from '@flux-dispatch/testbed/until';
+import { chromium, type Page } from 'playwright-core';
+import { expect, inject, test } from 'vitest';
+
+const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
+
+async function findBrowser(): Promise<string | undefined> {
+  for (const name of BROWSERS) {
+    for (const folder of inject('path').split(delimiter)) {
+      const path = join(folder, name);
+      const executable = await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      );
+      if (executable) return path;
+    }
+  }
+  return undefined;
+}
+
+/** Saves what the page shows where screenshots are wanted. */
+async function screenshot(page: Page, name: string): Promise<void> {
+  const folder = inject('screenshots');
+  if (folder !== '') await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+const DEPLOYMENTS = [
+  {
+    repo: 'Altinn/correspondence',
+    env: 'tt02',
+    namespace: 'product-correspondence',
+    status: 422,
+    message: 'Validation Failed',
+  },
+  {
+    repo: 'Altinn/dialogporten',
+    env: 'at23',
+    namespace: 'product-dialogporten',
+    status: 404,
+    message: 'Not Found',
+  },
+] as const;
+
+test('an operator signs in, reads a dead letter, presses Retry, and it is delivered', async context => {
+  const executablePath = await findBrowser();
+  if (executablePath === undefined) {
+    context.skip(
+      `no browser on the PATH (${BROWSERS.join(', ')}): install one, such as apt-get install chromium`,
+    );
+    return;
+  }
+  await using stack = new AsyncDisposableStack();
+  const credentials = stack.use(await createCredentials());
+  const stub = stack.use(await startGitHubStub(credentials.stub));
+  stub.setFaults(
+    DEPLOYMENTS.map(({ repo, status, message }) => ({
+      match: { method: 'POST', repo },
+      action: { status, body: { message } },
+    })),
+  );
+  const system = stack.use(
+    await startSystem({
+      redisUrl: inject('redisUrl'),
+      githubUrl: stub.url,
+      credentials,
+      env: { DISPATCH_RATE: 'off' },
+    }),
+  );
+  const password = stack.use(await createCredentials('correct-horse'));
+  const board = await system.startBoard({
+    ...{ BOARD_AUTH: 'basic', BOARD_USERNAME: 'operator', BOARD_PASSWORD_PATH: password.tokenPath },
+  });
+  for (const { repo, env, namespace } of DEPLOYMENTS) {
+    const metadata = {
+      ...{ dispatch_repo: repo, env, product: repo.replace('Altinn/', '') },
+      ...{
+        revision: ociRevision(env, repo),
+        originRevision: 'main@sha1:4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c0d',
+      },
+    };
+    const name = `${metadata.product}-apps`;
+    const event = fluxEvent({ namespace, name, metadata });
+    expect((await postEvent(system.ingests[0]?.eventsUrl ?? '', event, credentials.token)).status).toBe(202);
+    await until('it is a dead letter', () =>
+      system.dispatchers[0]?.process.log().some(line => line['outcome'] === 'dead' && line['repo'] === repo),
+    );
+  }
+
+  const browser = stack.adopt(await chromium.launch({ executablePath, args: ['--no-sandbox'] }), b =>
+    b.close(),
+  );
+  // Whoever does not sign in sees nothing.
+  const stranger = await browser.newPage();
+  await expect(stranger.goto(board.url)).rejects.toThrow(/ERR_INVALID_AUTH_CREDENTIALS/);
+
+  const page = await browser.newPage({
+    httpCredentials: { username: 'operator', password: 'correct-horse' },
+    viewport: { width: 1280, height: 800 },
+    colorScheme: 'light',
+  });
+  const failures: string[] = [];
+  page.on(
+    'response',
+    response => response.status() >= 400 && failures.push(`${response.status()} ${response.url()}`),
+  );
+  page.on('pageerror', error => failures.push(error.message));
+  await page.goto(board.url);
+  await page.getByRole('link', { name: 'Dead letters' }).first().click();
+  await page.getByText('Altinn/dialogporten flux-deploy at23 ReconciliationSucceeded').waitFor();
+  await page.getByText(/Altinn\/correspondence .*tt02/).waitFor();
+  await page
+    .getByText(/The App is not installed on Altinn\/dialogporten/)
+    .first()
+    .waitFor();
+  await screenshot(page, 'board-dead-letters');
+
+  // The newest comes first.
+  await page
+    .getByRole('link', { name: /^[0-9a-f]{64}$/ })
+    .first()
+    .click();
+  await page.waitForURL(/\/queue\/dispatch-dead-letter\/[0-9a-f]{64}/);
+  await page.getByText(/Altinn\/correspondence .*tt02/).waitFor({ state: 'hidden' });
+  await page.getByText('hint:').waitFor();
+  await page
+    .getByText(/GitHub answered 404/)
+    .first()
+    .waitFor();
+  await screenshot(page, 'board-dead-letter');
+
+  stub.setFaults([]);
+  await page.getByRole('button', { name: 'Retry' }).first().click();
+  await until('it is at GitHub', () => stub.dispatches.length === 1);
+  expect(stub.dispatches[0]).toMatchObject({ owner: 'Altinn', repo: 'dialogporten' });
+  await page.goto(`${board.url}/queue/dispatch-dead-letter`);
+  await page.getByText(/Altinn\/correspondence .*tt02/).waitFor();
+  expect(await page.getByText(/Altinn\/dialogporten .*at23/).count()).toBe(0);
+  expect(failures).toEqual([]);
+});
