@@ -14,7 +14,7 @@ export function createDispatcherMetrics(
   queueStates: () => Promise<readonly QueueState[]>,
 ) {
   const registers = [registry];
-  const repos = boundedLabel(MAX_LABEL_VALUES);
+  const repos = boundedLabel(MAX_LABEL_VALUES, repo => repo.toLowerCase());
   const eventTypes = boundedLabel(MAX_LABEL_VALUES);
   const reasons = boundedLabel(MAX_REASONS);
 

@@ -9,6 +9,12 @@ test('a label value is other until it is admitted, and past the bound for good',
   expect(['Altinn/a', 'Altinn/b', 'Altinn/c'].map(repos.label)).toEqual(['Altinn/a', 'Altinn/b', 'other']);
 });
 
+test('names that ignore case are one series, in the spelling that came first', () => {
+  const repos = boundedLabel(2, repo => repo.toLowerCase());
+  for (const repo of ['Altinn/a', 'ALTINN/A', 'altinn/b']) repos.admit(repo);
+  expect(['altinn/A', 'Altinn/B'].map(repos.label)).toEqual(['Altinn/a', 'altinn/b']);
+});
+
 test('a registry has the defaults of the process and its event loop', async () => {
   const text = await createRegistry().metrics();
   expect(text).toContain('process_cpu_seconds_total');
