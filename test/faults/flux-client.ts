@@ -6,9 +6,9 @@ import type { Ledger } from './ledger.ts';
 const HASTE = 4;
 const BACKOFF_S = [2, 4, 8, 16];
 
-/** Each of these tells, in turn, of all deployments there are, with so much time between two of its events. */
-const RECONCILERS = 2;
-const INTERVAL_MS = 25;
+/** Together these tell, one deployment after another, of all that there are; each so often, unless it has to try again. */
+const RECONCILERS = 10;
+const INTERVAL_MS = 100;
 
 export interface Flux extends AsyncDisposable {
   /**

@@ -45,6 +45,12 @@ export interface Ledger {
   /** A fault was injected, and all is as it was before it: what comes from now on belongs to the next one. */
   injected(): void;
   readonly accepted: number;
+  /** Posts whose connection broke before there was an answer. */
+  readonly unanswered: number;
+  /** Posts that were answered with 503. */
+  readonly refused: number;
+  /** Resolves at the very moment when `count` more deployments are accepted than when this was called. */
+  acceptances(count: number): Promise<void>;
   /** Dispatch ids that were promised and have not yet come out. */
   missing(github: Pick<StubControls, 'dispatches'>, deadIds: readonly string[]): string[];
   balance(github: Pick<StubControls, 'dispatches'>, deadIds: readonly string[]): Balance;
@@ -52,8 +58,11 @@ export interface Ledger {
 
 export function openLedger(): Ledger {
   let events = 0;
+  let unanswered = 0;
+  let refused = 0;
   const promises = new Map<string, Set<string>>();
   const injections: number[] = [];
+  const watches = new Set<() => void>();
 
   const missing: Ledger['missing'] = (github, deadIds) => {
     const ended = new Set([...github.dispatches.map(dispatchId), ...deadIds]);
@@ -63,15 +72,35 @@ export function openLedger(): Ledger {
   return {
     posted(deployment, answer) {
       events++;
+      if (!answer) unanswered++;
+      if (answer?.status === 503) refused++;
       const id = answer?.body.dispatch_id;
       if (id === undefined || (answer?.status !== 202 && answer?.body.outcome !== 'duplicate')) return;
       promises.set(deployment, (promises.get(deployment) ?? new Set()).add(id));
+      for (const watch of watches) watch();
     },
     injected() {
       injections.push(Date.now());
     },
     get accepted() {
       return promises.size;
+    },
+    get unanswered() {
+      return unanswered;
+    },
+    get refused() {
+      return refused;
+    },
+    acceptances(count) {
+      const enough = promises.size + count;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const watch = () => {
+        if (promises.size < enough) return;
+        watches.delete(watch);
+        resolve();
+      };
+      watches.add(watch);
+      return promise;
     },
     missing,
     balance(github, deadIds) {
