@@ -10,7 +10,7 @@ import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { type Board, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import type { Job } from 'bullmq';
-import { describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { testDispatch } from './dispatch.ts';
 
 const REPO = 'Altinn/gone';
@@ -150,12 +150,23 @@ describe('actions', () => {
       expect.objectContaining({ action: 'retry_all', outcome: 'done', retried: 2, user: 'anonymous' }),
     ]);
   });
+});
+
+describe('what is refused', () => {
+  const stack = new AsyncDisposableStack();
+  let s: Awaited<ReturnType<typeof openSystem>>;
+  let entry: Job<DeadLetter>;
+  const signedIn = authorization('correct-horse');
+  beforeAll(async () => {
+    const auth = stack.use(await basicAuth());
+    s = stack.use(await openSystem(auth.env));
+    [entry] = (await s.bury('v1')) as [Job<DeadLetter>];
+  });
+  afterAll(() => stack.disposeAsync());
 
   test('nothing else of Bull Board: 405, and nothing has changed', async () => {
-    await using s = await openSystem();
-    const [entry] = await s.bury('v1');
-    const before = await s.entries.getJob(entry?.id ?? '');
-    const one = `${DEAD_LETTERS}/${entry?.id}`;
+    const before = await s.entries.getJob(entry.id ?? '');
+    const one = `${DEAD_LETTERS}/${entry.id}`;
     const refused: [string, string][] = [
       ['PUT', `${DEAD_LETTERS}/clean/failed`],
       ['PUT', `${DEAD_LETTERS}/pause`],
@@ -163,7 +174,7 @@ describe('actions', () => {
       ['PUT', `${DEAD_LETTERS}/obliterate`],
       ['PUT', '/api/queues/pause'],
       ['PUT', '/api/queues/dispatch/retry/failed'],
-      ['PUT', `/api/queues/dispatch/${entry?.data.dispatch_id}/clean`],
+      ['PUT', `/api/queues/dispatch/${entry.data.dispatch_id}/clean`],
       ['PUT', '/api/queues/Dispatch-Dead-Letter/clean/failed'],
       ['PUT', `${DEAD_LETTERS}/CLEAN/retry`],
       ['POST', `${DEAD_LETTERS}/add`],
@@ -171,40 +182,40 @@ describe('actions', () => {
       ['DELETE', one],
     ];
     for (const [method, path] of refused) {
-      const answer = await s.request(path, { method });
+      const answer = await s.request(path, { method, headers: signedIn });
       expect([method, path, answer.status]).toEqual([method, path, 405]);
       expect(await answer.json()).toMatchObject({
         outcome: 'method_not_allowed',
         message: expect.any(String),
       });
     }
-    expect((await s.entries.getJob(entry?.id ?? ''))?.asJSON()).toEqual(before?.asJSON());
+    expect((await s.entries.getJob(entry.id ?? ''))?.asJSON()).toEqual(before?.asJSON());
     expect(await s.entries.isPaused()).toBe(false);
-    expect(await s.actions(refused.length)).toHaveLength(refused.length);
+    const lines = await s.actions(refused.length);
+    expect(lines.filter(({ outcome }) => outcome === 'method_not_allowed')).toHaveLength(refused.length);
   });
 
   test('BOARD_READ_ONLY=true: every one is refused', async () => {
-    await using s = await openSystem({ BOARD_READ_ONLY: 'true' });
-    const [entry] = await s.bury('v1');
-    for (const path of [`/${entry?.id}/retry`, `/${entry?.id}/clean`, '/retry/failed']) {
-      const answer = await s.put(DEAD_LETTERS + path);
+    const board = await s.system.startBoard({ BOARD_READ_ONLY: 'true' });
+    for (const path of [`/${entry.id}/retry`, `/${entry.id}/clean`, '/retry/failed']) {
+      const answer = await fetch(board.url + DEAD_LETTERS + path, { method: 'PUT' });
       expect([answer.status, await answer.json()]).toEqual([
         403,
         expect.objectContaining({ outcome: 'read_only' }),
       ]);
     }
-    expect((await s.put(`${DEAD_LETTERS}/pause`)).status).toBe(405);
-    expect((await s.request('/api/queues')).status).toBe(200);
+    expect((await fetch(`${board.url}${DEAD_LETTERS}/pause`, { method: 'PUT' })).status).toBe(405);
+    expect((await fetch(`${board.url}/api/queues`)).status).toBe(200);
     expect(await s.entries.getFailedCount()).toBe(1);
-    expect((await s.actions(4))[0]).toMatchObject({ outcome: 'read_only', action: 'retry', level: 'warn' });
+    expect((await actionsOf(board, 4))[0]).toMatchObject({
+      outcome: 'read_only',
+      action: 'retry',
+      level: 'warn',
+    });
   });
 
   test('on behalf of another site: 403, whoever is signed in', async () => {
-    await using auth = await basicAuth();
-    await using s = await openSystem(auth.env);
-    const [entry] = await s.bury('v1');
-    const path = `${DEAD_LETTERS}/${entry?.id}/retry`;
-    const signedIn = authorization('correct-horse');
+    const path = `${DEAD_LETTERS}/${entry.id}/retry`;
     for (const headers of [
       { 'Sec-Fetch-Site': 'cross-site', Origin: 'https://elsewhere.example' },
       { 'Sec-Fetch-Site': 'same-site' },
@@ -217,8 +228,11 @@ describe('actions', () => {
         expect.objectContaining({ outcome: 'cross_site' }),
       ]);
     }
-    expect(await s.actions(4)).toHaveLength(4);
-    expect((await s.actions(4))[0]).toMatchObject({ outcome: 'cross_site', user: 'operator', status: 403 });
+    const lines = await until('they are in the log', async () => {
+      const refused = (await s.actions(4)).filter(({ outcome }) => outcome === 'cross_site');
+      return refused.length === 4 && refused;
+    });
+    expect(lines[0]).toMatchObject({ user: 'operator', status: 403, action: 'retry', job_id: entry.id });
     expect(await s.entries.getFailedCount()).toBe(1);
   });
 });
@@ -307,6 +321,8 @@ test('every answer has the security headers, and what is not static is not store
     expect(headers.get('referrer-policy')).toBe('same-origin');
     expect(headers.get('cache-control')).toBe('no-store');
   }
+  const [script = ''] = /static\/js\/[\w.-]+/.exec(await (await request('/')).text()) ?? [];
+  expect((await request(`/${script}`)).headers.get('cache-control')).toMatch(/^private, .*immutable$/);
 });
 
 test('starts while Redis is away, says so, and works when it comes; SIGTERM ends it', async () => {

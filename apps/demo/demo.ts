@@ -35,7 +35,7 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   const { print, interrupted } = options;
   await using stack = new AsyncDisposableStack();
 
-  print('Starting Redis, a stand-in for GitHub, ingest and dispatcher …');
+  print('Starting Redis, a stand-in for GitHub, ingest, dispatcher and board …');
   const redis = stack.use(await acquireRedis(options));
   const credentials = stack.use(await createCredentials());
   const stub = stack.use(
@@ -51,6 +51,7 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   // Only where the Redis is the user's own does anything outlive it.
   if (redis.origin === 'REDIS_URL') stack.defer(() => removeKeys(redis.url, system.prefix));
   stack.defer(() => system.stop());
+  const board = await system.startBoard();
   interrupted.throwIfAborted();
 
   const { eventsUrl, opsUrl: ingestOps } = system.ingests[0] ?? unreachable();
@@ -99,7 +100,8 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   const body = nextDeploy(new Date());
   print(`
 Dispatches that GitHub received   ${githubUrl}
-Metrics and probes                ${ingestOps}/metrics (ingest), ${dispatcherOps}/metrics (dispatcher)
+Board with the queues             ${board.url} (BOARD_AUTH=none: open to this machine alone)
+Metrics and probes                ${ingestOps}/metrics (ingest), ${dispatcherOps}/metrics (dispatcher), ${board.opsUrl}/metrics (board)
 Redis                             ${redis.origin === 'REDIS_URL' ? 'that of REDIS_URL' : `${redis.url} (${redis.origin})`}
 
 Send one more deploy yourself; the second time it is a duplicate:
@@ -109,6 +111,8 @@ Send one more deploy yourself; the second time it is a duplicate:
 See it retried when GitHub is down (then DELETE the faults again):
 
   curl -X PUT ${githubUrl}/_stub/faults -H 'Content-Type: application/json' -d '[{"action":{"status":503}}]'
+
+With 404 in the place of 503 it becomes a dead letter, which Retry on the board sends again.
 
 Ctrl-C ends it.`);
   await new Promise(resolve => interrupted.addEventListener('abort', resolve, { once: true }));

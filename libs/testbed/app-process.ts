@@ -40,10 +40,14 @@ export function spawnApp(app: App, env: Readonly<Record<string, string>>): AppPr
   const orphan = lifeline('kill', '-9', String(child.pid));
   const stdout: string[] = [];
   const stderr: string[] = [];
-  createInterface(child.stdout).on('line', line => stdout.push(line));
-  createInterface(child.stderr).on('line', line => stderr.push(line));
-  // 'close' rather than 'exit': by then its last lines have been read.
-  const exited = once(child, 'close').then(([code, signal]): Exit => {
+  const outputs = [
+    createInterface(child.stdout).on('line', line => stdout.push(line)),
+    createInterface(child.stderr).on('line', line => stderr.push(line)),
+  ];
+  // Ended only once its last lines have been read.
+  const read = Promise.all(outputs.map(output => once(output, 'close')));
+  const exited = once(child, 'close').then(async ([code, signal]): Promise<Exit> => {
+    await read;
     orphan[Symbol.dispose]();
     return { code, signal };
   });

@@ -1,0 +1,55 @@
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { KoaAdapter } from '@bull-board/koa';
+import type { Queue } from 'bullmq';
+import type { Middleware } from 'koa';
+import { readDeadLetter, readDispatch } from './reading.ts';
+import { ACTION_PATTERNS } from './routes.ts';
+
+/** Bull Board without the routes that nobody is to use: they are not even there. */
+class ViewsAndActions extends KoaAdapter {
+  override setApiRoutes(routes: Parameters<KoaAdapter['setApiRoutes']>[0]): KoaAdapter {
+    const kept = routes.filter(
+      ({ method, route }) => method === 'get' || [route].flat().every(path => ACTION_PATTERNS.includes(path)),
+    );
+    return super.setApiRoutes(kept);
+  }
+}
+
+/** The pages and the API of Bull Board for the two queues. */
+export function createBullBoardRoutes(
+  { dispatches, deadLetters }: { readonly dispatches: Queue; readonly deadLetters: Queue },
+  readOnly: boolean,
+): Middleware {
+  const dispatchQueue = new BullMQAdapter(dispatches, {
+    displayName: 'Dispatches',
+    description: 'On their way to GitHub, and the newest that have arrived. Only to look at.',
+    readOnlyMode: true,
+  });
+  dispatchQueue.setFormatter('data', readDispatch);
+  const deadLetterQueue = new BullMQAdapter(deadLetters, {
+    displayName: 'Dead letters',
+    description: readOnly
+      ? 'Could not be delivered. This board is read-only.'
+      : 'Could not be delivered. Do what the hint says, then Retry.',
+    readOnlyMode: readOnly,
+  });
+  deadLetterQueue.setFormatter('data', readDeadLetter);
+  const serverAdapter = new ViewsAndActions();
+  createBullBoard({
+    queues: [deadLetterQueue, dispatchQueue],
+    serverAdapter,
+    options: {
+      uiConfig: {
+        boardTitle: 'flux-dispatch',
+        hideRedisDetails: true,
+        hideDocsLink: true,
+        // Would ask Redis for the list of all its clients at every poll.
+        showWorkers: false,
+        jobDetails: { defaultTab: 'Data' },
+        locale: { lng: 'en-GB' },
+      },
+    },
+  });
+  return serverAdapter.registerPlugin();
+}

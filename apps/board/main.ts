@@ -1,0 +1,45 @@
+import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { connectProducer, redisAnswers } from '@flux-dispatch/queue/redis';
+import { listen } from '@flux-dispatch/runtime/http-server';
+import { createRegistry } from '@flux-dispatch/runtime/metrics';
+import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
+import { runProcess } from '@flux-dispatch/runtime/process';
+import { createAuthenticate } from './auth.ts';
+import { createBullBoardRoutes } from './bull-board.ts';
+import { parseBoardConfig } from './config.ts';
+import { createBoardApp } from './server.ts';
+
+// An operator would rather be told that Redis is slow than look at an empty page.
+const REDIS_TIMEOUT_MS = 5000;
+
+await runProcess('board', parseBoardConfig(process.env), async ({ config, log, stopping, stack }) => {
+  const { QUEUE_PREFIX: prefix, BOARD_READ_ONLY: readOnly } = config;
+  if (config.BOARD_AUTH === 'none') {
+    log.warn(
+      'BOARD_AUTH=none: whoever reaches the loopback address of this machine or pod can use the board',
+    );
+  }
+  const redis = stack.adopt(connectProducer(config, REDIS_TIMEOUT_MS, log), redis => redis.disconnect());
+  const dispatches = openDispatchQueue(redis, prefix, log);
+  const deadLetters = openDeadLetters(redis, prefix, log).queue;
+  const registry = createRegistry();
+  const probes = standardProbes(redisAnswers(redis), stopping);
+  const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
+  const app = createBoardApp({
+    authenticate: createAuthenticate(config, log),
+    readOnly,
+    bullBoard: createBullBoardRoutes({ dispatches, deadLetters }, readOnly),
+    redisFault: () =>
+      redis.status === 'ready'
+        ? undefined
+        : `Redis is away (${redis.status}): check REDIS_URL and the Redis server`,
+    dispatchIdOf: async jobId => {
+      const entry = await deadLetters.getJob(jobId).catch(() => undefined);
+      return entry?.data.dispatch_id;
+    },
+    log,
+  });
+  const server = stack.use(await listen(config.BOARD_ADDR, app.callback()));
+  log.info({ board_port: server.port, metrics_port: ops.port }, 'Listening');
+});

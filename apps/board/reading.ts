@@ -1,0 +1,38 @@
+import { type DeadLetter, deadLetterSchema } from '@flux-dispatch/queue/dead-letter';
+import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
+
+/** A dispatch as a person reads it: what it is about first, times as times. What cannot be read is shown as it is. */
+export function readDispatch(data: unknown): unknown {
+  const parsed = parseDispatch(data);
+  return parsed.ok ? describe(parsed.dispatch) : data;
+}
+
+function describe({ repo, event_type, payload, dedup_id, accepted_at, died, ...rest }: Dispatch) {
+  const { product, environment, reason, message, revision, commit_sha, dispatch_id, flux } = payload;
+  return {
+    repository: repo,
+    event_type,
+    ...{ product, environment, reason, message, revision, commit_sha },
+    object: `${flux.kind} ${flux.namespace}/${flux.name}`,
+    happened_at: new Date(rest.event_time * 1000).toISOString(),
+    accepted_at: new Date(accepted_at).toISOString(),
+    ...(died && { died }),
+    ...{ dispatch_id, dedup_id, flux },
+  };
+}
+
+/** A dead letter as a person reads it: what to do first, then why, then about what. */
+export function readDeadLetter(data: unknown): unknown {
+  const parsed = deadLetterSchema.safeParse(data);
+  return parsed.success ? describeDeadLetter(parsed.data) : data;
+}
+
+function describeDeadLetter({ hint, error, dispatch, run: _, ...entry }: DeadLetter) {
+  const { attempts, deaths, first_died_at, last_died_at, dispatch_id } = entry;
+  return {
+    hint,
+    error,
+    ...{ attempts, deaths, first_died_at, last_died_at, dispatch_id },
+    dispatch: readDispatch(dispatch),
+  };
+}

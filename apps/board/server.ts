@@ -1,0 +1,157 @@
+import type { Logger } from '@flux-dispatch/runtime/log';
+import Koa from 'koa';
+import type { Authenticate } from './auth.ts';
+import { isCrossSite } from './cross-site.ts';
+import type { Refusal } from './refusal.ts';
+import { type Route, routeOf } from './routes.ts';
+
+export interface BoardDependencies {
+  readonly authenticate: Authenticate;
+  readonly readOnly: boolean;
+  /** Bull Board. Sees nothing but what routeOf lets through. */
+  readonly bullBoard: Koa.Middleware;
+  /** Why Redis cannot be asked now, or undefined where it can. */
+  readonly redisFault: () => string | undefined;
+  /** The id of the dispatch of a dead letter, where it has one. */
+  readonly dispatchIdOf: (jobId: string) => Promise<string | undefined>;
+  readonly log: Logger;
+}
+
+const SECURITY_HEADERS = {
+  // Bull Board styles by attribute, and its page asks for a web font elsewhere, which it can do without.
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+    "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+} as const;
+
+// A file with the hash of its content in its name never changes.
+const HASHED = /\.[0-9a-f]{10}\.(?:js|css)$/;
+
+/** The HTTP side of the board: who is it, may it be done, Bull Board does it, and a line in the log says who did. */
+export function createBoardApp(dependencies: BoardDependencies): Koa {
+  const { authenticate, readOnly, bullBoard, redisFault, dispatchIdOf, log } = dependencies;
+  const app = new Koa();
+
+  app.use(async (ctx, next) => {
+    ctx.set(SECURITY_HEADERS);
+    ctx.set('Cache-Control', 'no-store');
+
+    const identity = await authenticate(ctx.req);
+    const route = routeOf(ctx.method, ctx.path);
+    const changes = route.kind !== 'view' && route.kind !== 'not_found';
+    const refusal =
+      (changes && isCrossSite(ctx.headers) ? CROSS_SITE : undefined) ??
+      (identity.ok ? routeRefusal(route, readOnly) : identity) ??
+      (ctx.path.startsWith('/api/') ? redisRefusal(redisFault()) : undefined);
+    const dispatchId =
+      route.kind === 'action' && route.action !== 'retry_all' && !refusal
+        ? await dispatchIdOf(route.jobId)
+        : undefined;
+
+    if (!refusal && ctx.path.startsWith('/static/')) {
+      ctx.set(
+        'Cache-Control',
+        HASHED.test(ctx.path) ? 'private, max-age=31536000, immutable' : 'private, max-age=3600',
+      );
+    }
+    if (refusal) refuse(ctx, refusal);
+    else await next().catch((err: unknown) => refuse(ctx, failure(err, log)));
+
+    if (!changes) return;
+    const { status } = ctx;
+    const outcome = refusal?.outcome ?? outcomeOf(status);
+    log[status < 400 ? 'info' : status < 500 ? 'warn' : 'error'](
+      {
+        outcome,
+        status,
+        user: identity.ok ? identity.user : undefined,
+        ...actionFields(route),
+        ...(dispatchId !== undefined && { dispatch_id: dispatchId }),
+        ...(route.kind === 'action' && route.action === 'retry_all' && !refusal && retriedFields(ctx.body)),
+        ...(route.kind !== 'action' && { method: ctx.method, path: ctx.path }),
+        remote: ctx.ip,
+      },
+      'Action',
+    );
+  });
+  app.use(bullBoard);
+
+  app.on('error', err => log.warn({ err }, 'Request failed'));
+  return app;
+}
+
+const CROSS_SITE: Refusal = {
+  status: 403,
+  outcome: 'cross_site',
+  message: 'a page of another site cannot act on this board: open the board itself',
+};
+
+function routeRefusal(route: Route, readOnly: boolean): Refusal | undefined {
+  switch (route.kind) {
+    case 'view':
+      return undefined;
+    case 'action': {
+      const message = 'this board is read-only (BOARD_READ_ONLY=true)';
+      return readOnly ? { status: 403, outcome: 'read_only', message } : undefined;
+    }
+    case 'not_found':
+      return { status: 404, outcome: 'not_found', message: 'nothing is here: the board begins at /' };
+    case 'method_not_allowed':
+      return {
+        status: 405,
+        outcome: 'method_not_allowed',
+        message: 'this board can only retry and remove dead letters',
+        headers: { Allow: 'GET, HEAD' },
+      };
+    default:
+      return route satisfies never;
+  }
+}
+
+function redisRefusal(fault: string | undefined): Refusal | undefined {
+  return fault === undefined ? undefined : { status: 503, outcome: 'redis_unavailable', message: fault };
+}
+
+function refuse(ctx: Koa.Context, { status, outcome, message, headers = {} }: Refusal): void {
+  ctx.status = status;
+  ctx.set(headers);
+  // Bull Board's pages show what has an `error`, by the key of a text of theirs, with the message below it.
+  ctx.body = {
+    outcome,
+    message,
+    error: { key: status === 503 ? 'ERRORS.REDIS_UNAVAILABLE' : 'ERRORS.FORBIDDEN' },
+  };
+}
+
+/** What was thrown before Bull Board could answer by itself: a body that is no JSON, or a bug. */
+function failure(err: unknown, log: Logger): Refusal {
+  const { status } = err as { status?: number };
+  if (status !== undefined && status >= 400 && status < 500) {
+    return { status: 400, outcome: 'invalid_request', message: (err as Error).message };
+  }
+  log.error({ err }, 'Unexpected error: this is a bug');
+  return { status: 500, outcome: 'internal_error', message: 'unexpected error: see the log of the board' };
+}
+
+function outcomeOf(status: number): 'done' | 'not_found' | 'not_possible' | 'failed' {
+  if (status < 400) return 'done';
+  if (status === 404) return 'not_found';
+  return status < 500 ? 'not_possible' : 'failed';
+}
+
+function actionFields(route: Route) {
+  if (route.kind !== 'action') return {};
+  const { action, queue } = route;
+  return { action, queue, ...('jobId' in route && { job_id: route.jobId }) };
+}
+
+/** How many Bull Board says that it has retried. */
+function retriedFields(body: unknown): { retried?: unknown; skipped?: unknown } {
+  const { retried, skipped } = (body ?? {}) as Record<string, unknown>;
+  return { retried, skipped };
+}
