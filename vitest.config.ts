@@ -8,6 +8,8 @@ export default defineConfig({
     // One Redis for all files; each test has keys of its own.
     globalSetup: 'test/redis.ts',
     // Real processes start, and on two cores several files at once.
+    // Most of the time they wait for each other, so more files at once than there are cores take less time.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
