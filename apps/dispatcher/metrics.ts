@@ -41,7 +41,17 @@ export function createDispatcherMetrics(
     },
   });
 
+  const rateLimited = new Counter({
+    name: 'flux_dispatch_rate_limited_total',
+    help: "Answers that paused the queue for one of GitHub's rate limits.",
+    labelNames: ['kind'],
+    registers,
+  });
+  // A counter that is first seen at 1 has no increase: rate() and alerts need its zero.
+  for (const kind of ['primary', 'secondary']) rateLimited.inc({ kind }, 0);
+
   return {
+    rateLimited,
     /** The labels of a dispatch, bounded. */
     labels: (target: { repo: string; event_type: string }) => ({
       repo: repos.label(target.repo),
@@ -102,12 +112,6 @@ export function createDispatcherMetrics(
       name: 'flux_dispatch_dead_letters_total',
       help: 'Dispatches that were given up, by the error.',
       labelNames: ['repo', 'event_type', 'error_code'],
-      registers,
-    }),
-    rateLimited: new Counter({
-      name: 'flux_dispatch_rate_limited_total',
-      help: "Answers that paused the queue for one of GitHub's rate limits.",
-      labelNames: ['kind'],
       registers,
     }),
     authErrors: new Counter({
