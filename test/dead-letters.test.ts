@@ -24,6 +24,12 @@ interface Desk extends AsyncDisposable {
   readonly entries: Queue<DeadLetter>;
   /** Sends the deployment of an artifact, as Flux does at every interval, and returns the outcome. */
   deploy(artifact: string): Promise<{ outcome: string; id: string | undefined }>;
+  /** Sends an event of a given minute that is news, and returns the id of its dispatch. */
+  send(minute: number, artifact: string, failure?: 'failure'): Promise<string>;
+  /** Waits until a dispatcher has logged this outcome of a dispatch. */
+  ended(id: string, outcome: string): Promise<boolean>;
+  /** The entry of a dispatch, once it is parked. */
+  entryOf(id: string): Promise<Job<DeadLetter>>;
   /** The one entry, once it is parked and `is` as asked. */
   parked(is?: (entry: DeadLetter) => boolean): Promise<Job<DeadLetter>>;
   /** How many calls GitHub has had for dispatches. */
@@ -58,6 +64,30 @@ async function openDesk(env: Record<string, string> = {}): Promise<Desk> {
   const opened = stack.move();
   return {
     ...{ stub, system, redis, entries, dispatches: openDispatchQueue(redis, system.prefix, log) },
+    async send(minute, artifact, failure) {
+      const { eventsUrl } = system.ingests[sent++ % 2] ?? { eventsUrl: '' };
+      const event = fluxEvent({
+        timestamp: new Date(Date.parse('2026-03-05T12:00:00Z') + minute * 60_000),
+        ...(failure ? { severity: 'error', reason: 'HealthCheckFailed' } : {}),
+        metadata: {
+          ...{ dispatch_repo: REPO, env: 'at23', revision: ociRevision('at23', artifact) },
+          dispatch_event: failure ? 'flux-deploy-failed' : 'flux-deploy',
+        },
+      });
+      const { body } = await postEvent(eventsUrl, event, credentials.token);
+      expect(body.outcome).toBe('enqueued');
+      return body.dispatch_id ?? '';
+    },
+    ended: (id, outcome) =>
+      until(`${id} ends as ${outcome}`, () =>
+        system.dispatchers
+          .flatMap(({ process }) => process.log())
+          .some(line => line['dispatch_id'] === id && line['outcome'] === outcome),
+      ),
+    entryOf: id =>
+      until(`${id} is a dead letter`, async () =>
+        (await entries.getFailed()).find(({ data }) => data.dispatch_id === id),
+      ),
     async deploy(artifact) {
       const metadata = { dispatch_repo: REPO, env: 'at23', revision: ociRevision('at23', artifact) };
       const { eventsUrl } = system.ingests[sent++ % 2] ?? { eventsUrl: '' };
@@ -216,6 +246,48 @@ describe('Retry', () => {
     await d.dispatches.remove(id);
     await until('it was tried again', () => d.calls() === 2);
     expect((await d.parked()).data.dispatch_id).toBe(id);
+  });
+});
+
+describe('two dispatches of the same dedup id', () => {
+  test('an older failure that ends as superseded leaves the entry of the newer one alone', async () => {
+    await using d = await openDesk();
+    d.stub.setFaults(answering(500));
+    const first = await d.send(10, 'v1', 'failure');
+    await d.ended(first, 'retry');
+    d.stub.setFaults(answering(404));
+    await d.send(20, 'v1');
+    const second = await d.send(25, 'v1', 'failure');
+    await d.entryOf(second);
+    await d.ended(first, 'superseded');
+    expect((await d.entryOf(second)).data.deaths).toBe(1);
+  });
+
+  test('an older deployment that dies after a newer one does not take its place, and Retry delivers', async () => {
+    await using d = await openDesk();
+    d.stub.setFaults(answering(500));
+    const first = await d.send(10, 'A');
+    await d.ended(first, 'retry');
+    d.stub.setFaults(answering(404));
+    await d.send(20, 'B');
+    const second = await d.send(30, 'A');
+    await d.entryOf(second);
+    await d.ended(first, 'dead');
+    d.stub.setFaults([]);
+    await (await d.entryOf(second)).retry();
+    await until('it is at GitHub', () => d.stub.dispatches.length === 1);
+    expect(d.stub.dispatches[0]?.client_payload?.['dispatch_id']).toBe(second);
+  });
+
+  test('a claim in the cooldown of another that has died is none that Retry gives way to', async () => {
+    await using d = await openDesk();
+    await d.deploy('v1');
+    const entry = await d.parked();
+    const claim = claimKeys(d.system.prefix).claim(entry.data.dedup_id ?? '');
+    await d.redis.set(claim, 'another-that-died', 'PX', 3_600_000);
+    d.stub.setFaults([]);
+    await entry.retry();
+    await until('it is at GitHub', () => d.stub.dispatches.length === 1);
   });
 });
 

@@ -134,6 +134,13 @@ describe('a pause', () => {
     expect(await p.left()).toSatisfy(about(3_600_000));
   });
 
+  test('that GitHub gives no time for lasts its minute also where a shorter one was told before', async () => {
+    using p = openPause();
+    await p.told(2000);
+    await p.untold();
+    expect(await p.left()).toSatisfy(about(60_000));
+  });
+
   test('of no time is none', async () => {
     using p = openPause();
     await p.told(0);

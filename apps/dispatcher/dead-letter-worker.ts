@@ -74,9 +74,11 @@ async function redrive(
     if (Date.now() > deadline) throw new Error('The dispatch has not ended yet: retry in a minute');
   }
   if (dedup_id !== undefined) {
-    if (await claims.isDelivered(dispatch_id, dedup_id)) return 'delivered_before';
-    // Its own claim, in its cooldown, would refuse it.
-    await claims.settleDead(dispatch_id, dedup_id, 0);
+    const holder = await claims.holder(dedup_id);
+    if (holder && holder.state !== 'dead' && holder.id !== dispatch_id) return 'replaced_by_newer';
+    if (holder?.state === 'delivered') return 'delivered_before';
+    // A claim in its cooldown, its own or that of another dispatch that has died, would refuse it.
+    if (holder) await claims.settleDead(holder.id, dedup_id, 0);
   }
   const readable = parseDispatch(dispatch);
   const died = { times: deaths, first_at: first_died_at };

@@ -9,9 +9,9 @@ local left = 0
 if redis.call('GET', KEYS[1]) == ARGV[4] then left = redis.call('PTTL', KEYS[1]) end
 
 if ms < 0 then
-  -- The other attempts that were under way when this pause began.
-  if left > 0 then return left end
-  ms = math.min(tonumber(ARGV[2]) * 2 ^ (redis.call('INCR', KEYS[2]) - 1), tonumber(ARGV[3]))
+  -- Attempts that were under way when such a pause began do not make the next one longer.
+  local count = left > 0 and tonumber(redis.call('GET', KEYS[2])) or redis.call('INCR', KEYS[2])
+  ms = math.min(tonumber(ARGV[2]) * 2 ^ (count - 1), tonumber(ARGV[3]))
   -- A refusal soon after the pause makes the next one longer; later ones begin anew.
   redis.call('PEXPIRE', KEYS[2], 2 * ms)
 end

@@ -53,7 +53,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
     const again = job.stalledCounter > 0 || job.attemptsMade > 0;
     const end = again ? await unfinishedEnd(attempt, dependencies) : undefined;
     if (end === 'delivered') {
-      await deadLetters.discharge(dispatch.dedup_id);
+      await deadLetters.discharge(dispatch, 'and older');
       log.info({ outcome: 'delivered_before', ...about(attempt) }, 'Dispatch');
       return;
     }
@@ -65,7 +65,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
 
     if (await claims.isSuperseded(dispatch)) {
       await claims.settleDead(attempt.id, dispatch.dedup_id, 0);
-      await deadLetters.discharge(dispatch.dedup_id);
+      await deadLetters.discharge(dispatch, undefined);
       metrics.superseded.inc();
       log.info({ outcome: 'superseded', ...about(attempt) }, 'Dispatch');
       return;
@@ -143,7 +143,7 @@ async function act(attempt: Attempt, verdict: Verdict, dependencies: ProcessorDe
       // else, so that a crash from here on is no second dispatch.
       await untilTaken(() => claims.settleDelivered(id, dispatch));
       if (verdict.limit) await pause(verdict.limit);
-      await deadLetters.discharge(dispatch.dedup_id);
+      await deadLetters.discharge(dispatch, 'and older');
       metrics.dispatches.inc(dispatchLabels(dispatch, metrics));
       metrics.endToEnd.observe((now() - dispatch.accepted_at) / 1000);
       log.info({ outcome: 'delivered', ...about(attempt), status: Number(verdict.code) }, 'Dispatch');

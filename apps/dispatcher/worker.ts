@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { DISPATCH_QUEUE } from '@flux-dispatch/queue/keys';
 import type { Rate } from '@flux-dispatch/runtime/env';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -54,9 +55,10 @@ export function limiter(rate: DispatchWorkerConfig['DISPATCH_RATE']): { max: num
 }
 
 /**
- * Stops a worker: it takes no new job, and those under way end. While Redis is away they cannot, and BullMQ would wait for
- * it; then what is under way is left to another replica.
+ * Stops a worker: it takes no new job, and those under way end. While Redis is away, or when it turns out to be, they
+ * cannot, and BullMQ would wait for it; then what is under way is left to another replica.
  */
-export function stopWorker(worker: Worker, redis: Redis): Promise<void> {
-  return worker.close(redis.status !== 'ready');
+export async function stopWorker(worker: Worker, redis: Redis): Promise<void> {
+  if (redis.status !== 'ready') return worker.close(true);
+  await Promise.race([worker.close(), once(redis, 'close')]);
 }

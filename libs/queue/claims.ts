@@ -21,10 +21,17 @@ export interface Claims {
   settleDead(jobId: string, dedupId: string, cooldownMs: number): Promise<void>;
   /** Whether this very job was delivered before: its worker died between GitHub's answer and the end of the job. */
   isDelivered(jobId: string, dedupId: string): Promise<boolean>;
+  /** Which dispatch holds a claim, and what has become of it. */
+  holder(dedupId: string): Promise<Holder | undefined>;
   /** Whether this is a failure of an object that has been well since. */
   isSuperseded(dispatch: Dispatch): Promise<boolean>;
   /** The number of claims of delivered dispatches. */
   countDelivered(): Promise<number>;
+}
+
+export interface Holder {
+  readonly id: string;
+  readonly state: 'pending' | 'delivered' | 'dead';
 }
 
 export interface AdmitRequest {
@@ -67,19 +74,27 @@ export function createClaims(redis: Redis, prefix: string): Claims {
     return (await admitDispatch(...names, ...values)) as Admission;
   }
 
+  async function holder(dedupId: string): Promise<Holder | undefined> {
+    const [id, ttl, indexed] = await Promise.all([
+      redis.get(keys.claim(dedupId)),
+      redis.pttl(keys.claim(dedupId)),
+      redis.zscore(keys.delivered, dedupId),
+    ]);
+    if (id === null || ttl === -2) return undefined;
+    // The index may still have the id from an earlier dispatch whose claim has run out; a pending one has no expiry.
+    if (ttl === -1) return { id, state: 'pending' };
+    return { id, state: indexed === null ? 'dead' : 'delivered' };
+  }
+
   return {
     admit: requests => Promise.all(requests.map(admit)),
     settleDelivered: (jobId, { dedup_id, claim }) =>
       settle(jobId, dedup_id, claim.delivered_ttl_ms, claim.max_delivered),
     settleDead: (jobId, dedupId, cooldownMs) => settle(jobId, dedupId, cooldownMs, 0),
+    holder,
     async isDelivered(jobId, dedupId) {
-      const [holder, ttl, indexed] = await Promise.all([
-        redis.get(keys.claim(dedupId)),
-        redis.pttl(keys.claim(dedupId)),
-        redis.zscore(keys.delivered, dedupId),
-      ]);
-      // The index may still have the id from an earlier dispatch whose claim has run out; a pending one has no expiry.
-      return holder === jobId && ttl > 0 && indexed !== null;
+      const held = await holder(dedupId);
+      return held?.id === jobId && held.state === 'delivered';
     },
     async isSuperseded({ class: reasonClass, object_id, event_time }) {
       if (reasonClass !== 'failure') return false;

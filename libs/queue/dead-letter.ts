@@ -48,24 +48,29 @@ export interface DeadLetters {
   bury(name: string, death: Death, now: number): Promise<{ written: boolean }>;
   /** Whether this death has its entry already. */
   isBuried(death: Pick<Death, 'dispatch_id' | 'dedup_id' | 'run'>): Promise<boolean>;
-  /** Removes the entry of a dispatch that has come to a good end after all. One that is being redriven is left alone. */
-  discharge(dedupId: string): Promise<void>;
+  /**
+   * Removes the entry of a dispatch that has come to a good end after all, with `older` also that of an older one of the
+   * same dedup id. That of a newer one stays, and so does one that is being redriven.
+   */
+  discharge(dispatch: Dispatch, older: 'and older' | undefined): Promise<void>;
 }
 
 // How long to wait before looking again at an entry that is being parked or redriven.
 const BUSY_MS = 50;
 
-const UPDATE_PARKED = readFileSync(join(import.meta.dirname, 'update-parked.lua'), 'utf8');
+const script = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8');
+const UPDATE_PARKED = script('update-parked.lua');
+const REMOVE_PARKED = script('remove-parked.lua');
 
 /** The dead letters: a queue whose failed jobs are the entries, one for each dedup id. */
 export function openDeadLetters(redis: Redis, prefix: string, log: Logger): DeadLetters {
   const queue = new Queue<DeadLetter>(DEAD_LETTER_QUEUE, { connection: redis, prefix });
   queue.on('error', err => log.debug({ err }, 'Dead-letter queue'));
 
-  async function updateParked(id: string, entry: DeadLetter, now: number): Promise<boolean> {
+  async function updateParked(id: string, entry: DeadLetter, now: number): Promise<unknown> {
     const keys = [queue.toKey('failed'), queue.toKey(id)];
-    const values = [id, JSON.stringify(entry), deathReason(entry), now];
-    return (await redis.eval(UPDATE_PARKED, 2, ...keys, ...values)) === 1;
+    const values = [id, JSON.stringify(entry), deathReason(entry), now, acceptedAt(entry)];
+    return redis.eval(UPDATE_PARKED, 2, ...keys, ...values);
   }
 
   async function isBuried(death: Parameters<DeadLetters['isBuried']>[0]): Promise<boolean> {
@@ -89,12 +94,19 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
           last_died_at: died,
         };
         // Looked for again afterwards: an add is silently nothing when the id has come to exist by then.
-        if (!entry) await queue.add(name, updated, { jobId: id, attempts: 1, removeOnComplete: true });
-        else if (!(await updateParked(id, updated, now))) await delay(BUSY_MS);
+        if (!entry) {
+          await queue.add(name, updated, { jobId: id, attempts: 1, removeOnComplete: true });
+          continue;
+        }
+        const outcome = await updateParked(id, updated, now);
+        if (outcome === 'newer') return { written: true };
+        if (outcome === 'busy') await delay(BUSY_MS);
       }
     },
-    async discharge(dedupId) {
-      await queue.remove(dedupId);
+    async discharge({ dedup_id, accepted_at, payload }, older) {
+      const keys = [queue.toKey('failed'), queue.toKey(dedup_id)];
+      const values = [dedup_id, payload.dispatch_id, older ? accepted_at : 0];
+      await redis.eval(REMOVE_PARKED, 2, ...keys, ...values);
     },
   };
 }
@@ -102,6 +114,12 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
 /** One entry for each dedup id. */
 function entryId({ dedup_id, dispatch_id }: Pick<Death, 'dispatch_id' | 'dedup_id'>): string {
   return dedup_id ?? `job-${dispatch_id}`;
+}
+
+/** When the dispatch of an entry was accepted; 0 for a job that is none. */
+function acceptedAt({ dispatch }: DeadLetter): number {
+  const { accepted_at } = (dispatch ?? {}) as Partial<Dispatch>;
+  return typeof accepted_at === 'number' ? accepted_at : 0;
 }
 
 /** Why an entry is there, in one line. */

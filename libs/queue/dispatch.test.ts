@@ -49,7 +49,7 @@ describe('a dispatch', () => {
     expect(parseDispatch(queued(truncated))).toEqual({ ok: true, dispatch: truncated });
   });
 
-  test('of a newer ingest may have fields that this version does not know', () => {
+  test('of a newer ingest keeps the fields that this version does not know: GitHub is to get them', () => {
     const { claim, payload } = DISPATCH;
     const newer = {
       ...DISPATCH,
@@ -57,7 +57,7 @@ describe('a dispatch', () => {
       claim: { ...claim, kept_by: 'x' },
       payload: { ...payload, flux: { ...payload.flux, uid: 'x' } },
     };
-    expect(parseDispatch(queued(newer))).toEqual({ ok: true, dispatch: DISPATCH });
+    expect(parseDispatch(queued(newer))).toEqual({ ok: true, dispatch: newer });
   });
 });
 
