@@ -3,20 +3,35 @@ import { type DestinationStream, pino } from 'pino';
 
 export type Logger = pino.Logger;
 
+const stdout = pino.destination({ dest: 1, sync: true });
+
+/**
+ * Ends the process once its log is out: what a full pipe has not taken yet would be lost with it, and that is the lines
+ * that say why it ended.
+ */
+export function exit(code: number): never {
+  try {
+    stdout.flushSync();
+  } finally {
+    // Also where nobody reads it any more.
+    process.exit(code);
+  }
+}
+
 /**
  * A logger that writes one JSON object a line, to stdout unless told otherwise.
  * An error is logged by its type, message and stack alone: the errors of HTTP clients carry the request with its
  * authorization header as properties, which is what pino's own serializer would print.
  */
-export function createLogger(process: string, level: string, destination?: DestinationStream): Logger {
+export function createLogger(name: string, level: string, destination?: DestinationStream): Logger {
   const options: pino.LoggerOptions = {
     level,
-    base: { process },
+    base: { process: name },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: label => ({ level: label }) },
     serializers: { err: describeError },
   };
-  return destination ? pino(options, destination) : pino(options);
+  return pino(options, destination ?? stdout);
 }
 
 // Anything can be thrown, also null.

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import type { Fault, Parsed } from './env.ts';
-import { captureConsole, createLogger, type Logger } from './log.ts';
+import { captureConsole, createLogger, exit, type Logger } from './log.ts';
 
 export interface RunningProcess<Config> {
   readonly config: Readonly<Config>;
@@ -38,7 +38,7 @@ export async function runProcess<Config extends ProcessConfig>(
 
   const crash = (err: unknown) => {
     log.fatal({ err }, 'Unexpected error: this is a bug, the process ends');
-    process.exit(1);
+    exit(1);
   };
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', crash);
@@ -47,7 +47,7 @@ export async function runProcess<Config extends ProcessConfig>(
     const onSignal = (signal: NodeJS.Signals, code: number) => {
       if (stopping.signal.aborted) {
         log.warn({ signal }, 'Second signal: exiting at once');
-        process.exit(128 + code);
+        exit(128 + code);
       }
       log.info({ signal }, 'Shutting down: finishing what is under way');
       setTimeout(() => {
@@ -55,7 +55,7 @@ export async function runProcess<Config extends ProcessConfig>(
           { timeout_ms: config.SHUTDOWN_TIMEOUT },
           'Not finished within SHUTDOWN_TIMEOUT: exiting. What was under way is taken up by another replica',
         );
-        process.exit(1);
+        exit(1);
       }, config.SHUTDOWN_TIMEOUT).unref();
       stopping.abort();
       resolve();
@@ -70,12 +70,12 @@ export async function runProcess<Config extends ProcessConfig>(
     await stopped;
     await stack.disposeAsync();
     log.info('Stopped');
-    process.exit(0);
+    exit(0);
   } catch (error) {
     log.fatal({ reason: (error as Error).message }, startFailure(error, config));
     // The first failure is what matters; releasing the rest may fail for the same reason.
     await stack.disposeAsync().catch(err => log.error({ err }, 'Cleaning up after the failure failed too'));
-    process.exit(1);
+    exit(1);
   }
 }
 
@@ -98,5 +98,5 @@ function startFailure(error: unknown, config: object): string {
 function exitOnFaults(name: string, faults: readonly Fault[]): never {
   const log = createLogger(name, 'info');
   for (const { variable, message } of faults) log.fatal({ variable }, message);
-  process.exit(1);
+  exit(1);
 }
