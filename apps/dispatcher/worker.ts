@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { DISPATCH_QUEUE } from '@flux-dispatch/queue/keys';
 import type { Rate } from '@flux-dispatch/runtime/env';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -60,5 +59,7 @@ export function limiter(rate: DispatchWorkerConfig['DISPATCH_RATE']): { max: num
  */
 export async function stopWorker(worker: Worker, redis: Redis): Promise<void> {
   if (redis.status !== 'ready') return worker.close(true);
-  await Promise.race([worker.close(), once(redis, 'close')]);
+  // Not `once` of node:events, which rejects at the error that comes before: here that Redis hangs is an answer.
+  const away = new Promise<void>(resolve => redis.once('close', resolve));
+  await Promise.race([worker.close(), away]);
 }
