@@ -1,8 +1,8 @@
-import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
+import { findOnPath } from '@flux-dispatch/testbed/program';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { chromium, type Page } from 'playwright-core';
@@ -12,14 +12,8 @@ const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'googl
 
 async function findBrowser(): Promise<string | undefined> {
   for (const name of BROWSERS) {
-    for (const folder of inject('path').split(delimiter)) {
-      const path = join(folder, name);
-      const executable = await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      );
-      if (executable) return path;
-    }
+    const path = await findOnPath(name, inject('path'));
+    if (path !== undefined) return path;
   }
   return undefined;
 }

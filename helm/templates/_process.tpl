@@ -165,7 +165,8 @@ spec:
       volumes:
         - name: secrets
           projected:
-            defaultMode: 0440
+            # 0440. Not every reader of YAML takes that for octal.
+            defaultMode: 288
             sources:
               {{- range . }}
               - secret:

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { findOnPath } from './program.ts';
 import type { Note } from './redis.ts';
-import { findOnPath, findServerProgram, type ServerProgram } from './redis-server.ts';
+import { findServerProgram, type ServerProgram } from './redis-server.ts';
 
 const run = promisify(execFile);
 

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants } from 'node:fs';
-import { access, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { freePort } from './free-port.ts';
 import { lifeline } from './lifeline.ts';
+import { findOnPath } from './program.ts';
 import type { ControllableRedis, ServerSettings } from './redis.ts';
 import { untilReady } from './redis-ready.ts';
 
@@ -24,19 +24,6 @@ export async function findServerProgram(path: string): Promise<ServerProgram> {
     if (file !== undefined) return { name, file };
   }
   throw new Error('neither is there');
-}
-
-/** The absolute path of a program, or undefined where no folder of a `PATH` has it. */
-export async function findOnPath(name: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(delimiter).filter(Boolean)) {
-    const file = join(folder, name);
-    const executable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (executable) return file;
-  }
-  return undefined;
 }
 
 /** What the demo and the tests ask of every server: it keeps what it has been given, as in production. */

@@ -1,0 +1,454 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { BOARD, CHART, chart, type KubernetesObject, MINIMAL, type Rendered } from './chart.ts';
+import { schemaFaults } from './schemas.ts';
+
+const SAMPLES = join(CHART, 'ci');
+const samples = await readdir(SAMPLES);
+
+const PROCESSES = ['ingest', 'dispatcher', 'board'];
+
+function containers(object: KubernetesObject) {
+  const pod = object.kind === 'Pod' ? object.spec : object.spec?.template?.spec;
+  return pod ? pod.containers.map((container: unknown) => ({ pod, container })) : [];
+}
+
+describe.each(samples)('ci/%s', sample => {
+  const values = ['--values', join(SAMPLES, sample)];
+
+  test('is linted without a complaint', async context => {
+    await (await chart(context)).lint(...values);
+  });
+
+  test('renders what the API server takes', async context => {
+    const { objects } = await (await chart(context)).render(...values);
+    for (const object of objects) {
+      expect.soft(schemaFaults(object), `${object.kind} ${object.metadata.name}`).toEqual([]);
+    }
+    const names = objects.map(({ kind, metadata }) => `${kind} ${metadata.namespace} ${metadata.name}`);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  test('every pod keeps to the restricted Pod Security Standard, and has no token', async context => {
+    const { objects } = await (await chart(context)).render(...values);
+    const found = objects.flatMap(containers);
+    expect(found.length).toBeGreaterThanOrEqual(3);
+    for (const { pod, container } of found) {
+      expect(pod).toMatchObject({
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      });
+      expect(container.securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(container.resources).toMatchObject({
+        requests: { memory: expect.any(String) },
+        limits: { memory: expect.any(String) },
+      });
+    }
+  });
+
+  test('every selector finds its pods, and what is selected listens there', async context => {
+    const { objects } = await (await chart(context)).render(...values);
+    const pods = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind));
+    const selected = (labels: Record<string, string>) =>
+      pods.filter(({ spec }) =>
+        Object.entries(labels).every(([key, value]) => spec.template.metadata.labels[key] === value),
+      );
+    for (const { spec } of pods) expect(selected(spec.selector.matchLabels)).toHaveLength(1);
+    for (const { kind, spec } of objects) {
+      if (kind === 'PodDisruptionBudget') expect(selected(spec.selector.matchLabels)).toHaveLength(1);
+      if (kind === 'NetworkPolicy') expect(selected(spec.podSelector.matchLabels)).toHaveLength(1);
+      if (kind !== 'Service') continue;
+      for (const { targetPort } of spec.ports) {
+        const ports = selected(spec.selector).flatMap(({ spec }) => spec.template.spec.containers[0].ports);
+        expect(ports.map(({ name }) => name)).toContain(targetPort);
+      }
+    }
+  });
+});
+
+test('the smallest installation: two replicas of ingest and dispatcher, budgets, policies, and no more', async context => {
+  const { objects } = await (await chart(context)).render(...MINIMAL);
+  expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort()).toEqual([
+    'ConfigMap flux-dispatch-dispatcher',
+    'ConfigMap flux-dispatch-ingest',
+    'Deployment flux-dispatch-dispatcher',
+    'Deployment flux-dispatch-ingest',
+    'NetworkPolicy flux-dispatch-dispatcher',
+    'NetworkPolicy flux-dispatch-ingest',
+    'Pod flux-dispatch-test',
+    'PodDisruptionBudget flux-dispatch-dispatcher',
+    'PodDisruptionBudget flux-dispatch-ingest',
+    'Service flux-dispatch-ingest',
+    'ServiceAccount flux-dispatch',
+  ]);
+});
+
+describe('replicas', () => {
+  test('are two by default, as many as the values say, or the autoscaler’s business', async context => {
+    const { render } = await chart(context);
+    const replicas = ({ get }: Rendered) =>
+      ['ingest', 'dispatcher'].map(name => get('Deployment', `flux-dispatch-${name}`).spec.replicas);
+    expect(replicas(await render(...MINIMAL))).toEqual([2, 2]);
+    const own = ['--set', 'ingest.replicas=4', '--set', 'dispatcher.replicas=0'];
+    expect(replicas(await render(...MINIMAL, ...own))).toEqual([4, 0]);
+    const scaled = await render(...MINIMAL, '--set', 'ingest.autoscaling.enabled=true');
+    expect(replicas(scaled)).toEqual([undefined, 2]);
+    expect(scaled.get('HorizontalPodAutoscaler', 'flux-dispatch-ingest').spec).toMatchObject({
+      scaleTargetRef: { kind: 'Deployment', name: 'flux-dispatch-ingest' },
+      ...{ minReplicas: 2, maxReplicas: 5 },
+    });
+  });
+
+  test('are spread, and updated without one less', async context => {
+    const { get } = await (await chart(context)).render(...MINIMAL);
+    for (const name of ['ingest', 'dispatcher']) {
+      const { spec } = get('Deployment', `flux-dispatch-${name}`);
+      expect(spec.strategy.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+      const spread = spec.template.spec.topologySpreadConstraints;
+      expect(spread.map(({ topologyKey }: { topologyKey: string }) => topologyKey)).toEqual([
+        'kubernetes.io/hostname',
+        'topology.kubernetes.io/zone',
+      ]);
+      expect(spread[0].labelSelector).toEqual(spec.selector);
+    }
+  });
+});
+
+test.for([
+  { args: [], ingest: 35, dispatcher: 30 },
+  { args: ['--set', 'shutdownTimeoutSeconds=60'], ingest: 70, dispatcher: 65 },
+  { args: ['--set', 'ingest.preStopSeconds=20'], ingest: 50, dispatcher: 30 },
+])(
+  'the grace period is longer than preStop and SHUTDOWN_TIMEOUT: $args',
+  async ({ args, ...expected }, context) => {
+    const { get } = await (await chart(context)).render(...MINIMAL, ...args);
+    for (const [name, seconds] of Object.entries(expected)) {
+      const { spec } = get('Deployment', `flux-dispatch-${name}`).spec.template;
+      const preStop = spec.containers[0].lifecycle?.preStop.sleep.seconds ?? 0;
+      const shutdown = Number.parseInt(get('ConfigMap', `flux-dispatch-${name}`).data.SHUTDOWN_TIMEOUT, 10);
+      expect(spec.terminationGracePeriodSeconds).toBe(seconds);
+      expect(seconds).toBeGreaterThan(preStop + shutdown);
+    }
+  },
+);
+
+describe('probes', () => {
+  test('ask the metrics port, where every process answers them', async context => {
+    const { get } = await (await chart(context)).render(...MINIMAL, ...BOARD);
+    for (const name of PROCESSES) {
+      const [container] = get('Deployment', `flux-dispatch-${name}`).spec.template.spec.containers;
+      expect(container).toMatchObject({
+        startupProbe: { httpGet: { path: '/healthz', port: 'metrics' } },
+        livenessProbe: { httpGet: { path: '/healthz', port: 'metrics' } },
+        readinessProbe: { httpGet: { path: '/readyz', port: 'metrics' } },
+      });
+      const { METRICS_ADDR } = get('ConfigMap', `flux-dispatch-${name}`).data;
+      expect(container.ports).toContainEqual({
+        name: 'metrics',
+        containerPort: Number(METRICS_ADDR.slice(1)),
+      });
+    }
+  });
+});
+
+describe('secrets', () => {
+  test('are mounted as files from existing Secrets, and never rendered', async context => {
+    const { objects, get } = await (await chart(context)).render(
+      ...[...MINIMAL, ...BOARD],
+      ...['--set', 'redis.passwordSecret.name=redis', '--set', 'redis.caSecret.name=redis-ca'],
+      ...['--set', 'ingest.hmacSecret.key=hmac'],
+    );
+    expect(objects.map(({ kind }) => kind)).not.toContain('Secret');
+    const mounted = (name: string) => {
+      const { spec } = get('Deployment', `flux-dispatch-${name}`).spec.template;
+      expect(spec.containers[0].volumeMounts).toEqual([
+        { name: 'secrets', mountPath: '/etc/flux-dispatch/secrets', readOnly: true },
+      ]);
+      const [{ projected }] = spec.volumes;
+      expect(projected.defaultMode).toBe(0o440);
+      // biome-ignore lint/suspicious/noExplicitAny: by the schema of a projected volume
+      return projected.sources.map(({ secret }: any) => [
+        secret.name,
+        secret.items[0].key,
+        secret.items[0].path,
+      ]);
+    };
+    const redis = [
+      ['redis', 'password', 'redis-password'],
+      ['redis-ca', 'ca.crt', 'redis-ca.crt'],
+    ];
+    expect(mounted('ingest')).toEqual([['token', 'hmac', 'hmac-token'], ...redis]);
+    expect(mounted('dispatcher')).toEqual([
+      ['github-app', 'private-key.pem', 'github-private-key.pem'],
+      ...redis,
+    ]);
+    expect(mounted('board')).toEqual([['board', 'password', 'board-password'], ...redis]);
+    expect(get('ConfigMap', 'flux-dispatch-ingest').data).toMatchObject({
+      HMAC_TOKEN_PATH: '/etc/flux-dispatch/secrets/hmac-token',
+      REDIS_PASSWORD_PATH: '/etc/flux-dispatch/secrets/redis-password',
+      REDIS_CA_PATH: '/etc/flux-dispatch/secrets/redis-ca.crt',
+    });
+  });
+
+  test('there are none where none is needed', async context => {
+    const { get } = await (await chart(context)).render(
+      ...['--set', 'redis.trial.enabled=true'],
+      ...['--set', 'ingest.allowUnsigned=true', '--set', 'dispatcher.dryRun=true'],
+    );
+    for (const name of ['ingest', 'dispatcher']) {
+      const { spec } = get('Deployment', `flux-dispatch-${name}`).spec.template;
+      expect([spec.volumes, spec.containers[0].volumeMounts]).toEqual([undefined, undefined]);
+    }
+    expect(get('ConfigMap', 'flux-dispatch-ingest').data.ALLOW_UNSIGNED).toBe('true');
+  });
+});
+
+test('a changed variable rolls the pods that have it, and no others', async context => {
+  const { render } = await chart(context);
+  const checksums = async (...args: string[]) => {
+    const { get } = await render(...MINIMAL, ...args);
+    return ['ingest', 'dispatcher'].map(
+      name =>
+        get('Deployment', `flux-dispatch-${name}`).spec.template.metadata.annotations[
+          'checksum/config'
+        ] as string,
+    );
+  };
+  const [ingest, dispatcher] = await checksums();
+  const changed = await checksums('--set', 'ingest.config.DEDUP_TTL=48h');
+  expect(changed[0]).not.toBe(ingest);
+  expect(changed[1]).toBe(dispatcher);
+});
+
+describe('NetworkPolicies', () => {
+  const names = (rule: { from: { namespaceSelector?: { matchExpressions: { values: string[] }[] } }[] }) =>
+    rule.from.flatMap(({ namespaceSelector }) =>
+      namespaceSelector?.matchExpressions.flatMap(({ values }) => values),
+    );
+
+  test('let in Flux to ingest, Prometheus to the metrics, and to the board whom the values name', async context => {
+    const { get } = await (await chart(context)).render(
+      ...[...MINIMAL, ...BOARD],
+      ...['--set', 'networkPolicy.boardNamespaces={ingress-nginx}'],
+      ...['--set', 'networkPolicy.monitoringNamespaces={monitoring,observability}'],
+    );
+    const scrapers = [['monitoring', 'observability'], [{ port: 'metrics' }]];
+    const allowed = (name: string) => {
+      const { spec } = get('NetworkPolicy', `flux-dispatch-${name}`);
+      expect(spec.policyTypes).toEqual(['Ingress', 'Egress']);
+      return spec.ingress
+        .filter((rule: { from: object[] }) => !rule.from.some(peer => 'podSelector' in peer))
+        .map((rule: Parameters<typeof names>[0] & { ports: unknown }) => [names(rule), rule.ports]);
+    };
+    expect(allowed('ingest')).toEqual([[['flux-system'], [{ port: 'http' }]], scrapers]);
+    expect(allowed('dispatcher')).toEqual([scrapers]);
+    expect(allowed('board')).toEqual([[['ingress-nginx'], [{ port: 'http' }]], scrapers]);
+  });
+
+  test('nobody gets in where no namespace is named', async context => {
+    const { get } = await (await chart(context)).render(
+      ...[...MINIMAL, ...BOARD],
+      ...[
+        '--set-json',
+        'networkPolicy.monitoringNamespaces=[]',
+        '--set-json',
+        'networkPolicy.fluxNamespaces=[]',
+      ],
+    );
+    for (const name of ['dispatcher', 'board']) {
+      expect(get('NetworkPolicy', `flux-dispatch-${name}`).spec.ingress).toEqual([]);
+    }
+    const [test, ...others] = get('NetworkPolicy', 'flux-dispatch-ingest').spec.ingress;
+    expect(test.from[0].podSelector.matchLabels['app.kubernetes.io/component']).toBe('test');
+    expect(others).toEqual([]);
+  });
+
+  const DNS = [53, 53];
+  test.for([
+    { url: 'redis://redis.databases', redis: [6379] },
+    { url: 'rediss://user@redis.example.com:6380/2', redis: [6380] },
+    { url: 'redis://[fd00::7]:7000', redis: [7000] },
+    { url: 'redis-sentinel://a:26379\\,b:26380\\,c/mymaster', redis: [26379, 26380, 6379] },
+  ])('let out to DNS and the ports of $url, and dispatcher to GitHub', async ({ url, redis }, context) => {
+    const { get } = await (await chart(context)).render(...MINIMAL, ...BOARD, '--set', `redis.url=${url}`);
+    const out = (name: string) =>
+      get('NetworkPolicy', `flux-dispatch-${name}`).spec.egress.flatMap(
+        ({ ports }: { ports: { port: number }[] }) => ports.map(({ port }) => port),
+      );
+    expect(out('ingest')).toEqual([...DNS, ...redis]);
+    expect(out('board')).toEqual([...DNS, ...redis]);
+    expect(out('dispatcher')).toEqual([...DNS, ...redis, 443]);
+  });
+
+  test('the port of a GitHub Enterprise Server, and none in a dry run', async context => {
+    const { render } = await chart(context);
+    const last = async (...args: string[]) =>
+      (await render(...MINIMAL, ...args)).get('NetworkPolicy', 'flux-dispatch-dispatcher').spec.egress.at(-1)
+        .ports;
+    expect(await last('--set', 'dispatcher.github.apiUrl=https://github.example.com:8443/api/v3')).toEqual([
+      { port: 8443, protocol: 'TCP' },
+    ]);
+    expect(await last('--set', 'dispatcher.dryRun=true')).toEqual([{ port: 6379, protocol: 'TCP' }]);
+  });
+
+  test('the trial Redis is for the processes alone', async context => {
+    const { get } = await (await chart(context)).render(
+      ...['--set', 'redis.trial.enabled=true', '--set', 'ingest.hmacSecret.name=token'],
+      ...['--set', 'dispatcher.dryRun=true'],
+    );
+    const { spec } = get('NetworkPolicy', 'flux-dispatch-redis');
+    expect(spec.egress).toEqual([]);
+    expect(spec.ingress).toHaveLength(1);
+    const components = spec.ingress[0].from.map(
+      (peer: { podSelector: { matchLabels: Record<string, string> } }) =>
+        peer.podSelector.matchLabels['app.kubernetes.io/component'],
+    );
+    expect(components).toEqual(PROCESSES);
+    const toRedis = get('NetworkPolicy', 'flux-dispatch-ingest').spec.egress.at(-1);
+    expect(toRedis.to[0].podSelector.matchLabels).toEqual(spec.podSelector.matchLabels);
+    expect(get('ConfigMap', 'flux-dispatch-ingest').data.REDIS_URL).toBe('redis://flux-dispatch-redis:6379');
+    expect(get('StatefulSet', 'flux-dispatch-redis').spec.template.spec.containers[0].args.join(' ')).toMatch(
+      /--appendonly yes .*--maxmemory-policy noeviction/,
+    );
+  });
+
+  test('there are none where they are off', async context => {
+    const { objects } = await (await chart(context)).render(
+      ...[
+        ...MINIMAL,
+        '--set',
+        'networkPolicy.enabled=false',
+        '--set',
+        'redis.url=',
+        '--set',
+        'redis.trial.enabled=true',
+      ],
+    );
+    expect(objects.filter(({ kind }) => kind === 'NetworkPolicy')).toEqual([]);
+  });
+});
+
+describe('monitoring', () => {
+  const ON = (kind: string) => ['--set', `monitoring.${kind}.enabled=true`];
+
+  test('the jobs that the monitors make are those that the alerts ask for', async context => {
+    const { render } = await chart(context);
+    for (const kind of ['podMonitor', 'serviceMonitor']) {
+      const rendered = await render(
+        ...MINIMAL,
+        ...ON(kind),
+        ...ON('prometheusRule'),
+        '--set',
+        'fullnameOverride=own',
+      );
+      const { spec } = rendered.get(kind === 'podMonitor' ? 'PodMonitor' : 'ServiceMonitor', 'own');
+      const [endpoint] = spec.podMetricsEndpoints ?? spec.endpoints;
+      expect(endpoint).toMatchObject({
+        port: 'metrics',
+        relabelings: [{ targetLabel: 'job', replacement: 'own-$1' }],
+      });
+      const rules = JSON.stringify(rendered.get('PrometheusRule', 'own'));
+      expect(rules).toContain('job=\\"own-dispatcher\\"');
+      expect(rules).not.toMatch(/job=~?\\"flux-dispatch/);
+    }
+  });
+
+  test('the rules are those of files/alerts.yaml, without the unwanted and those for what does not run', async context => {
+    const { render } = await chart(context);
+    const alerts = async (...args: string[]) => {
+      const { get } = await render(...MINIMAL, ...ON('prometheusRule'), ...args);
+      // biome-ignore lint/suspicious/noExplicitAny: by the schema of a PrometheusRule
+      return get('PrometheusRule', 'flux-dispatch').spec.groups.flatMap(({ rules }: any) => rules);
+    };
+    const file = parse(await readFile(join(CHART, 'files/alerts.yaml'), 'utf8'));
+    const all = file.groups.flatMap(({ rules }: { rules: { alert: string }[] }) => rules);
+    expect(await alerts(...BOARD)).toEqual(all);
+    expect(await alerts()).toEqual(
+      all.filter(({ alert }: { alert: string }) => alert !== 'FluxDispatchBoardDown'),
+    );
+    const some = await alerts(
+      ...[...BOARD, '--set', 'monitoring.prometheusRule.disabled={FluxDispatchQueueLate}'],
+      ...['--set', 'monitoring.prometheusRule.runbookUrl=https://example.com/runbook'],
+    );
+    expect(some).toHaveLength(all.length - 1);
+    expect(some[0].annotations.runbook_url).toBe('https://example.com/runbook#fluxdispatchqueuestuck');
+  });
+
+  test('the dashboard is the file itself', async context => {
+    const { get } = await (await chart(context)).render(...MINIMAL, ...ON('dashboard'));
+    const map = get('ConfigMap', 'flux-dispatch-dashboard');
+    expect(map.metadata.labels.grafana_dashboard).toBe('1');
+    const file = await readFile(join(CHART, 'files/dashboard.json'), 'utf8');
+    expect(JSON.parse(map.data['flux-dispatch.json'])).toEqual(JSON.parse(file));
+  });
+});
+
+test('two versions side by side, and an image by its digest', async context => {
+  const { render } = await chart(context);
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const images = ({ get }: Rendered) =>
+    ['ingest', 'dispatcher'].map(name =>
+      get('Deployment', `flux-dispatch-${name}`).spec.template.spec.containers[0].image.split('/').at(-1),
+    );
+  const { version } = JSON.parse(await readFile(join(CHART, '../package.json'), 'utf8'));
+  expect(images(await render(...MINIMAL))).toEqual([`flux-dispatch:${version}`, `flux-dispatch:${version}`]);
+  const pinned = [...MINIMAL, '--set', `image.digest=${digest}`];
+  expect(images(await render(...pinned, '--set', 'ingest.image.tag=0.9.0'))).toEqual([
+    'flux-dispatch:0.9.0',
+    `flux-dispatch@${digest}`,
+  ]);
+});
+
+test('names stay short enough, whatever the release is called', async context => {
+  const { objects } = await (await chart(context)).render(
+    ...[...MINIMAL, ...BOARD, '--set', `fullnameOverride=${'long-'.repeat(20)}name`],
+  );
+  for (const { metadata } of objects) expect(metadata.name.length).toBeLessThanOrEqual(63);
+});
+
+describe('refuses, with a message that says what to do', () => {
+  test.for<[args: string[], message: RegExp]>([
+    [['--set', 'ingest.replcas=3'], /'replcas' not allowed/],
+    [['--set', 'ingest.config.DEDUP_TLT=3h'], /\/ingest\/config.*'DEDUP_TLT' not allowed/],
+    [['--set', 'ingest.config.HMAC_TOKEN_PATH=/x'], /'HMAC_TOKEN_PATH' not allowed/],
+    [['--set', 'ingest.config.DEDUP_TTL=3 hours'], /DEDUP_TTL.*'3 hours' does not match/],
+    [['--set', 'dispatcher.config.DISPATCH_RATE=8'], /DISPATCH_RATE.*got number, want string/],
+    [['--set', 'ingest.config.REJECT_STATUS=404'], /REJECT_STATUS.*must be one of 422, 200/],
+    [['--set', 'redis.url=http://redis'], /redis\/url.*'http:\/\/redis' does not match/],
+    [['--set', 'redis.url='], /redis\.url is missing/],
+    [['--set', 'redis.trial.enabled=true'], /redis\.url and redis\.trial\.enabled exclude each other/],
+    [['--set', 'redis.url=redis://user:secret@redis'], /redis\.url must not hold a password/],
+    [['--set', 'ingest.hmacSecret.name='], /ingest\.hmacSecret\.name is missing/],
+    [['--set', 'dispatcher.github.appId='], /dispatcher\.github\.appId is missing/],
+    [['--set', 'dispatcher.github.privateKeySecret.name='], /privateKeySecret\.name is missing/],
+    [['--set', 'board.enabled=true'], /board\.auth\.passwordSecret\.name is missing/],
+    [
+      ['--set', 'board.enabled=true,board.auth.mode=proxy'],
+      /proxyUserHeader is missing[\s\S]*trustedProxies is missing/,
+    ],
+    [['--set', 'board.enabled=true,board.auth.mode=none'], /mode.*must be one of 'basic', 'proxy'/],
+    [
+      ['--set', 'ingest.autoscaling.enabled=true,ingest.autoscaling.maxReplicas=1'],
+      /minReplicas must not be greater/,
+    ],
+    [
+      ['--set', 'monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true'],
+      /podMonitor and monitoring\.serviceMonitor exclude each other/,
+    ],
+  ])('%j', async ([args, message], context) => {
+    await expect((await chart(context)).render(...MINIMAL, ...args)).rejects.toThrow(message);
+  });
+
+  test('all that is missing at once', async context => {
+    await expect((await chart(context)).render()).rejects.toThrow(
+      /redis\.url is missing[\s\S]*hmacSecret\.name is missing[\s\S]*appId is missing[\s\S]*privateKeySecret\.name is missing/,
+    );
+  });
+});
