@@ -1,54 +1,25 @@
 import { execFile } from 'node:child_process';
-import { access, constants, readFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
-import { createIngestMetrics } from '@flux-dispatch/ingest/metrics';
-import { Registry } from 'prom-client';
-import { expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { exportedMetrics } from './exported-metrics.ts';
+import { onPath } from './on-path.ts';
 
 const FOLDER = join(import.meta.dirname, '../helm/files');
 const RULES = join(FOLDER, 'alerts.yaml');
 const RULE_TESTS = join(FOLDER, 'alerts.test.yaml');
 const RUNBOOK = join(import.meta.dirname, '../docs/operations.md');
 
-async function findPromtool(): Promise<string | undefined> {
-  for (const folder of inject('path').split(delimiter)) {
-    const path = join(folder, 'promtool');
-    const executable = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (executable) return path;
-  }
-  return undefined;
-}
-
 test('the alerts fire when they should, and only then', async context => {
-  const promtool = await findPromtool();
-  if (promtool === undefined) {
-    context.skip('no promtool on the PATH: install one, such as apt-get install prometheus');
-    return;
-  }
+  const promtool = await onPath('promtool', 'prometheus', context);
   const run = (...args: string[]) => promisify(execFile)(promtool, args, { timeout: 50_000 });
   await run('check', 'rules', RULES);
   await run('test', 'rules', RULE_TESTS);
 });
 
-/** The names of the series that ingest and dispatcher export. */
-async function exportedNames(): Promise<Set<string>> {
-  const registry = new Registry();
-  createIngestMetrics(registry, [], async () => 0);
-  createDispatcherMetrics(registry, async () => []);
-  const names = (await registry.getMetricsAsJSON()).flatMap(({ name, type }) =>
-    // prom-client types it as its enum of numbers; what it gives is the name.
-    `${type}` === 'histogram' ? ['_bucket', '_sum', '_count'].map(suffix => name + suffix) : [name],
-  );
-  return new Set(names);
-}
-
 test('every metric in the rules is one that a process exports', async () => {
-  const exported = await exportedNames();
+  const exported = new Set([...(await exportedMetrics()).values()].flat());
   const named = new Set((await readFile(RULES, 'utf8')).match(/\bflux_dispatch_\w+/g));
   expect(named.size).toBeGreaterThan(5);
   expect([...named].filter(name => !exported.has(name))).toEqual([]);

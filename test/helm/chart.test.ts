@@ -375,18 +375,27 @@ describe('monitoring', () => {
     );
     const some = await alerts(
       ...[...BOARD, '--set', 'monitoring.prometheusRule.disabled={FluxDispatchQueueLate}'],
-      ...['--set', 'monitoring.prometheusRule.runbookUrl=https://example.com/runbook'],
+      ...['--set', 'monitoring.runbookUrl=https://example.com/runbook'],
     );
     expect(some).toHaveLength(all.length - 1);
     expect(some[0].annotations.runbook_url).toBe('https://example.com/runbook#fluxdispatchqueuestuck');
   });
 
-  test('the dashboard is the file itself', async context => {
-    const { get } = await (await chart(context)).render(...MINIMAL, ...ON('dashboard'));
-    const map = get('ConfigMap', 'flux-dispatch-dashboard');
-    expect(map.metadata.labels.grafana_dashboard).toBe('1');
+  test('the dashboard is the file itself, with the runbook of the values', async context => {
+    const { render } = await chart(context);
     const file = await readFile(join(CHART, 'files/dashboard.json'), 'utf8');
-    expect(JSON.parse(map.data['flux-dispatch.json'])).toEqual(JSON.parse(file));
+    const dashboard = async (...args: string[]) => {
+      const { get } = await render(...MINIMAL, ...ON('dashboard'), ...args);
+      const { metadata, data } = get('ConfigMap', 'flux-dispatch-dashboard');
+      expect(metadata.labels.grafana_dashboard).toBe('1');
+      return JSON.parse(data['flux-dispatch.json']);
+    };
+    expect(await dashboard()).toEqual(JSON.parse(file));
+    const moved = file.replaceAll(/https:[^"]*docs\/operations\.md/g, 'https://example.com/runbook');
+    expect(moved).not.toBe(file);
+    expect(await dashboard('--set', 'monitoring.runbookUrl=https://example.com/runbook')).toEqual(
+      JSON.parse(moved),
+    );
   });
 });
 

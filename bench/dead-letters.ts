@@ -1,0 +1,74 @@
+import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
+import { readMetric } from '@flux-dispatch/testbed/metrics';
+import { startSystem } from '@flux-dispatch/testbed/system';
+import { until } from '@flux-dispatch/testbed/until';
+import { type Bench, rateOf, report, timeOf } from './measure.ts';
+
+const FEW = 10;
+const MANY = 10_000;
+const REPOSITORIES = 100;
+
+/** What the page of the dead letters asks for when it opens, and every few seconds after that. */
+const PAGE = '/api/queues?activeQueue=dispatch-dead-letter&status=failed&page=1&jobsPerPage=10';
+
+/**
+ * A night in which everything is given up: with thousands of dead letters the board's page has to open within a second,
+ * and a scrape to take less than 50 ms. These two are the times themselves, beside their ratios.
+ */
+export async function deadLetters({ redisUrl, credentials }: Bench): Promise<void> {
+  await using stub = await startGitHubStub(credentials.stub);
+  stub.setFaults([{ match: { method: 'POST', path: '/repos/' }, action: { status: 404 } }]);
+  const env = { DISPATCH_RATE: 'off' };
+  await using system = await startSystem({ redisUrl, githubUrl: stub.url, credentials, env });
+  const board = await system.startBoard();
+  const eventsUrl = system.ingests[0]?.eventsUrl ?? '';
+  const opsUrl = system.dispatchers[0]?.opsUrl ?? '';
+
+  let dead = 0;
+  const bury = async (count: number) => {
+    await rateOf(count - dead, 16, n => postEvent(eventsUrl, doomed(dead + n), credentials.token));
+    dead = count;
+    const parked = { queue: 'dispatch-dead-letter', state: 'failed' };
+    const inTheirPlace = async () => (await readMetric(opsUrl, 'flux_dispatch_queue_jobs', parked)) === count;
+    await until(`there are ${count} dead letters`, inTheirPlace, 300_000);
+  };
+  const measure = async () => {
+    const get = (url: string) => timeOf(100, () => textOf(url));
+    return { page: await get(board.url + PAGE), scrape: await get(`${opsUrl}/metrics`) };
+  };
+
+  await bury(FEW);
+  await measure();
+  const few = await measure();
+  await bury(MANY);
+  const many = await measure();
+  for (const [what, key] of [
+    ["the board's page", 'page'],
+    ['a scrape of dispatcher', 'scrape'],
+  ] as const) {
+    const [a, b] = [many[key], few[key]];
+    report(
+      `${what} with ${MANY.toLocaleString('en')} dead letters : with ${FEW}`,
+      a.median / b.median,
+      `${a.median.toFixed(1)} : ${b.median.toFixed(1)} ms; the longest of 100 took ${a.longest.toFixed(1)} ms`,
+    );
+  }
+}
+
+async function textOf(url: string): Promise<string> {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+  return answer.text();
+}
+
+function doomed(n: number): Buffer {
+  return fluxEvent({
+    name: `bench-${n}`,
+    metadata: {
+      dispatch_repo: `Altinn/bench-${n % REPOSITORIES}`,
+      env: 'at23',
+      revision: ociRevision('at23', `bench ${n}`),
+    },
+  });
+}
