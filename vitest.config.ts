@@ -3,8 +3,8 @@ import { configDefaults, defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'test/**/*.test.ts'],
-    // Take minutes: npm run test:faults.
-    exclude: [...configDefaults.exclude, 'test/faults/**'],
+    // Take minutes: npm run test:faults and test:docker.
+    exclude: [...configDefaults.exclude, 'test/faults/**', 'test/docker/**'],
     // One Redis for all files; each test has keys of its own.
     globalSetup: 'test/redis.ts',
     // Real processes start, and on two cores several files at once.

@@ -1,13 +1,11 @@
 import { sign } from '@flux-dispatch/event/signature';
 import { listening, spawnApp } from '@flux-dispatch/testbed/app-process';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
-import { type IngestAnswer, postEvent } from '@flux-dispatch/testbed/flux';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { startSystem } from '@flux-dispatch/testbed/system';
-import { until } from '@flux-dispatch/testbed/until';
 import { Redis } from 'ioredis';
-import { nextDeploy, type Step, story } from './story.ts';
-import { table } from './table.ts';
+import { nextDeploy } from './story.ts';
+import { tellStory } from './telling.ts';
 
 export interface DemoOptions {
   readonly redisUrl: string | undefined;
@@ -17,14 +15,6 @@ export interface DemoOptions {
   /** Aborted by Ctrl-C. */
   readonly interrupted: AbortSignal;
   readonly print: (line: string) => void;
-}
-
-/** What the stand-in for GitHub lists of a dispatch. */
-interface Received {
-  readonly owner: string;
-  readonly repo: string;
-  readonly event_type: string;
-  readonly client_payload: { readonly dispatch_id: string };
 }
 
 /**
@@ -56,45 +46,13 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
 
   const { eventsUrl, opsUrl: ingestOps } = system.ingests[0] ?? unreachable();
   const { opsUrl: dispatcherOps } = system.dispatchers[0] ?? unreachable();
-  const received = async () => {
-    const response = await fetch(`${githubUrl}/_stub/dispatches`, { signal: interrupted });
-    return ((await response.json()) as { dispatches: Received[] }).dispatches;
-  };
-
-  const told: { step: Step; answer: IngestAnswer }[] = [];
-  for (const step of story(new Date())) {
-    told.push({ step, answer: await postEvent(eventsUrl, step.body, credentials.token) });
-  }
-  const wanted = told.filter(({ step }) => step.expected.dispatched).length;
-  const dispatches = await until(
-    'GitHub has received the dispatches',
-    async () => {
-      interrupted.throwIfAborted();
-      const list = await received();
-      return list.length >= wanted && list;
-    },
-    30_000,
-  ).catch(error => {
-    print(`${(error as Error).message}. The dispatcher's log:`);
+  const { token } = credentials;
+  const { account, good, overdue } = await tellStory({ eventsUrl, token, githubUrl, interrupted });
+  if (overdue) {
+    print("GitHub has not received what it should have. The dispatcher's log:");
     for (const line of system.dispatchers[0]?.process.stdout ?? []) print(line);
-    return received();
-  });
-
-  const results = told.map(({ step, answer }) => tell(step, answer, dispatches));
-  print('');
-  print(
-    table([
-      ['', 'What Flux sent', 'What ingest answered', 'What GitHub received'],
-      ...results.map(({ row }) => row),
-    ]),
-  );
-  print('');
-  const good = results.every(({ asExpected }) => asExpected) && dispatches.length === wanted;
-  print(
-    good
-      ? `All went as it should: ${told.length} events, ${dispatches.length} dispatches.`
-      : `NOT as it should be: ${wanted} dispatches were expected, GitHub received ${dispatches.length}.`,
-  );
+  }
+  print(`\n${account}`);
   if (options.once) return good;
 
   const body = nextDeploy(new Date());
@@ -106,7 +64,7 @@ Redis                             ${redis.origin === 'REDIS_URL' ? 'that of REDI
 
 Send one more deploy yourself; the second time it is a duplicate:
 
-  curl -i ${eventsUrl} -H 'X-Signature: ${sign(body, Buffer.from(credentials.token))}' -d '${body}'
+  curl -i ${eventsUrl} -H 'X-Signature: ${sign(body, Buffer.from(token))}' -d '${body}'
 
 See it retried when GitHub is down (then DELETE the faults again):
 
@@ -118,25 +76,6 @@ Ctrl-C ends it.`);
   await new Promise(resolve => interrupted.addEventListener('abort', resolve, { once: true }));
   print('\nStopping …');
   return good;
-}
-
-function tell({ title, expected }: Step, { status, body }: IngestAnswer, dispatches: readonly Received[]) {
-  const received =
-    body.outcome === 'enqueued'
-      ? dispatches.filter(({ client_payload }) => client_payload.dispatch_id === body.dispatch_id)
-      : [];
-  const asExpected =
-    status === expected.status &&
-    body.outcome === expected.outcome &&
-    received.length === (expected.dispatched ? 1 : 0);
-  const arrived = received.map(({ owner, repo, event_type }) => `${event_type} → ${owner}/${repo}`);
-  const row = [
-    asExpected ? '✓' : '✗',
-    title,
-    `${status} ${body.outcome}`,
-    arrived.join(', ') || (expected.dispatched ? 'nothing, and should have' : 'nothing'),
-  ];
-  return { row, asExpected };
 }
 
 async function removeKeys(redisUrl: string, prefix: string): Promise<void> {

@@ -18,7 +18,6 @@ const ALERT = {
   dispatch_repo: 'Altinn/dialogporten',
   dispatch_event: 'flux-deploy',
 };
-const FAILURE_ALERT = { ...ALERT, dispatch_event: 'flux-deploy-failed' };
 
 function artifact(name: string) {
   return { revision: ociRevision('at23', name), originRevision: `main@sha1:${commitSha(name)}` };
@@ -26,13 +25,15 @@ function artifact(name: string) {
 
 const DISPATCHED = { status: 202, outcome: 'enqueued', dispatched: true };
 
-/** A day in the life of a product, in the order in which its events arrive. */
-export function story(now: Date): readonly Step[] {
+/** A day in the life of a product in a cluster, in the order in which its events arrive. */
+export function story(now: Date, cluster: string): readonly Step[] {
+  const alert = { ...ALERT, cluster };
+  const failureAlert = { ...alert, dispatch_event: 'flux-deploy-failed' };
   const at = (minutes: number) => new Date(now.getTime() + (minutes - 60) * 60_000);
   return [
     {
       title: 'A deploy',
-      body: fluxEvent({ timestamp: at(0), metadata: { ...ALERT, ...artifact('v1') } }),
+      body: fluxEvent({ timestamp: at(0), metadata: { ...alert, ...artifact('v1') } }),
       expected: DISPATCHED,
     },
     {
@@ -40,13 +41,13 @@ export function story(now: Date): readonly Step[] {
       body: fluxEvent({
         timestamp: at(10),
         message: 'Reconciliation finished in 953ms, next run in 10m0s',
-        metadata: { ...ALERT, ...artifact('v1') },
+        metadata: { ...alert, ...artifact('v1') },
       }),
       expected: { status: 200, outcome: 'duplicate', dispatched: false },
     },
     {
       title: 'A new artifact',
-      body: fluxEvent({ timestamp: at(15), metadata: { ...ALERT, ...artifact('v2') } }),
+      body: fluxEvent({ timestamp: at(15), metadata: { ...alert, ...artifact('v2') } }),
       expected: DISPATCHED,
     },
     {
@@ -56,7 +57,7 @@ export function story(now: Date): readonly Step[] {
         severity: 'error',
         reason: 'BuildFailed',
         message: "kustomize build failed: accumulating resources from 'deploy.yaml': <nil>",
-        metadata: { ...FAILURE_ALERT, ...artifact('v3') },
+        metadata: { ...failureAlert, ...artifact('v3') },
       }),
       expected: DISPATCHED,
     },
@@ -73,6 +74,7 @@ export function story(now: Date): readonly Step[] {
         metadata: {
           product: 'correspondence',
           env: 'tt02',
+          cluster,
           dispatch_repo: 'Altinn/altinn-correspondence',
           revision: '1.4.2',
         },
@@ -83,7 +85,7 @@ export function story(now: Date): readonly Step[] {
       title: 'An Alert with a repository of somebody else',
       body: fluxEvent({
         timestamp: at(30),
-        metadata: { ...ALERT, ...artifact('v2'), dispatch_repo: 'Evil/repo' },
+        metadata: { ...alert, ...artifact('v2'), dispatch_repo: 'Evil/repo' },
       }),
       expected: { status: 422, outcome: 'invalid_dispatch_repo', dispatched: false },
     },

@@ -17,17 +17,13 @@ export interface Credentials extends AsyncDisposable {
 
 const APP_ID = '12345';
 
-/** A token for Flux and a GitHub App's key, made anew, in the form in which GitHub hands keys out. */
+/** A token for Flux and a GitHub App's key, both made anew. */
 export async function createCredentials(token = randomBytes(16).toString('hex')): Promise<Credentials> {
   const folder = await mkdtemp(join(tmpdir(), 'flux-dispatch-credentials-'));
   const orphan = lifeline('rm', '-rf', folder);
   const tokenPath = join(folder, 'token');
   const privateKeyPath = join(folder, 'private-key.pem');
-  const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  });
+  const { publicKey, privateKey } = await createAppKey();
   await writeFile(tokenPath, token, { mode: 0o600 });
   await writeFile(privateKeyPath, privateKey, { mode: 0o600 });
   return {
@@ -41,4 +37,13 @@ export async function createCredentials(token = randomBytes(16).toString('hex'))
       orphan[Symbol.dispose]();
     },
   };
+}
+
+/** A GitHub App's key, made anew, in the form in which GitHub hands keys out (PEM). */
+export function createAppKey(): Promise<{ publicKey: string; privateKey: string }> {
+  return promisify(generateKeyPair)('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
 }
