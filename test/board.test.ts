@@ -152,6 +152,36 @@ describe('actions', () => {
   });
 });
 
+test('Retry all by two at once, while somebody removes an entry: each gets an answer, and nothing is left', async () => {
+  await using s = await openSystem();
+  const [first] = await s.bury(...Array.from({ length: 40 }, (_, n) => `v${n}`));
+  s.stub.setFaults([]);
+  const answers = await Promise.all([
+    ...[1, 2].map(() => s.put(`${DEAD_LETTERS}/retry/failed`)),
+    s.put(`${DEAD_LETTERS}/${first?.id}/clean`),
+  ]);
+  expect(answers.slice(0, 2).map(({ status }) => status)).toEqual([200, 200]);
+  expect([204, 404, 500]).toContain(answers[2]?.status);
+  await until('no entry is left', async () => {
+    const counts = await s.entries.getJobCounts('wait', 'active', 'delayed', 'failed');
+    return Object.values(counts).every(count => count === 0);
+  });
+  await until('they are at GitHub', () => s.stub.dispatches.length >= 39);
+  expect(new Set(s.stub.dispatches.map(({ client_payload }) => client_payload?.['dispatch_id'])).size).toBe(
+    s.stub.dispatches.length,
+  );
+});
+
+test.each(['meta', 'events', 'failed', 'job-unknown'])('%s is no dead letter', async id => {
+  await using s = await openSystem();
+  await s.bury('v1');
+  for (const verb of ['retry', 'clean']) {
+    const { status } = await s.put(`${DEAD_LETTERS}/${id}/${verb}`);
+    expect([verb, status]).toEqual([verb, 404]);
+  }
+  expect(await s.entries.getFailedCount()).toBe(1);
+});
+
 describe('what is refused', () => {
   const stack = new AsyncDisposableStack();
   let s: Awaited<ReturnType<typeof openSystem>>;

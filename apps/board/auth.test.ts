@@ -91,6 +91,26 @@ describe('basic', () => {
       n => from('10.1.1.1', { ...wrong, 'x-forwarded-for': `192.0.2.${n}` }),
       401,
     ],
+    [
+      'different addresses behind a proxy that names their ports',
+      n => from('10.1.1.1', { ...wrong, 'x-forwarded-for': `[2001:db8:${n}::1]:4711` }),
+      401,
+    ],
+    [
+      'an address that a client invents before a proxy that names ports',
+      n => from('10.1.1.1', { ...wrong, 'x-forwarded-for': `203.0.113.${n}, 198.51.100.7:${4000 + n}` }),
+      429,
+    ],
+    [
+      'an address that a client invents before a proxy that names nobody',
+      n => from('10.1.1.1', { ...wrong, 'x-forwarded-for': `203.0.113.${n}, unknown` }),
+      429,
+    ],
+    [
+      'different addresses behind two proxies',
+      n => from('10.1.1.1', { ...wrong, 'x-forwarded-for': `203.0.113.1, 192.0.2.${n}, 10.9.9.9` }),
+      401,
+    ],
   ] satisfies [string, (n: number) => Signature, number][])(
     'who counts as one client: %s',
     async (_, request, last) => {
@@ -108,6 +128,9 @@ describe('proxy', () => {
     ['10.1.2.3', { 'x-user': 'kari' }, 'kari'],
     ['::ffff:10.1.2.3', { 'x-user': 'kari' }, 'kari'],
     ['fd00::1', { 'x-user': 'kari@example.com' }, 'kari@example.com'],
+    // Node reads a header as latin1, and proxies write UTF-8.
+    ['10.1.2.3', { 'x-user': Buffer.from('Kåre').toString('latin1') }, 'Kåre'],
+    ['10.1.2.3', { 'x-user': Buffer.from('Kåre', 'latin1').toString('latin1') }, 'Kåre'],
     ['10.1.2.3', {}, 401],
     ['10.1.2.3', { 'x-user': ' ' }, 401],
     ['10.1.2.3', { 'x-user': 'k'.repeat(201) }, 401],

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -117,8 +118,14 @@ export function proxy(header: string, proxies: readonly Network[]): Authenticate
       const message = `the proxy did not name one user in ${header} (BOARD_PROXY_USER_HEADER)`;
       return { ok: false, status: 401, outcome: 'unauthenticated', message };
     }
-    return { ok: true, user: user.trim() };
+    return { ok: true, user: decodeHeader(user).trim() };
   };
+}
+
+/** Node reads the bytes of a header as latin1, whatever they are. */
+function decodeHeader(value: string): string {
+  const bytes = Buffer.from(value, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : value;
 }
 
 /**

@@ -16,12 +16,27 @@ class ViewsAndActions extends KoaAdapter {
   }
 }
 
+/** The queue of dispatches, with a pause of GitHub's for what it is, and the pace of DISPATCH_RATE for none. */
+class DispatchQueue extends BullMQAdapter {
+  readonly #dispatches: Queue;
+
+  constructor(dispatches: Queue, options: ConstructorParameters<typeof BullMQAdapter>[1]) {
+    super(dispatches, options);
+    this.#dispatches = dispatches;
+  }
+
+  override async getActiveRateLimitTtl(): Promise<number> {
+    // A pause is a count beyond every limit (apps/dispatcher/pause.lua).
+    return Math.max(0, await this.#dispatches.getRateLimitTtl(Number.MAX_SAFE_INTEGER));
+  }
+}
+
 /** The pages and the API of Bull Board for the two queues. */
 export function createBullBoardRoutes(
   { dispatches, deadLetters }: { readonly dispatches: Queue; readonly deadLetters: Queue },
   readOnly: boolean,
 ): Middleware {
-  const dispatchQueue = new BullMQAdapter(dispatches, {
+  const dispatchQueue = new DispatchQueue(dispatches, {
     displayName: 'Dispatches',
     description: 'On their way to GitHub, and the newest that have arrived. Only to look at.',
     readOnlyMode: true,

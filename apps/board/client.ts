@@ -38,21 +38,28 @@ export function isAmong(networks: readonly Network[], address: string): boolean 
 }
 
 /**
- * Who sent a request: the address of the connection, and where that is a trusted proxy the last address in
- * `X-Forwarded-For` that is none. What stands before it is only what the client says.
+ * Who sent a request: the address of the connection, and where that is a trusted proxy whom it names last in
+ * `X-Forwarded-For`, and so on. What stands before somebody who is no proxy is only what that one says, and where a proxy
+ * names no address, as in `unknown`, it stands for its client itself.
  */
 export function clientAddress(
   { socket, headers }: Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: string | undefined } },
   trusted: readonly Network[],
 ): string {
-  const remote = socket.remoteAddress ?? '';
+  let client = socket.remoteAddress ?? '';
   const forwarded = [headers['x-forwarded-for'] ?? []].flat().join().split(',');
-  const chain = [...forwarded.map(address => address.trim()).filter(isAddress), remote];
-  return chain.findLast(address => !isAmong(trusted, address)) ?? remote;
+  for (const hop of forwarded.reverse()) {
+    const address = withoutPort(hop.trim());
+    if (!isAmong(trusted, client) || parseAddress(address) === undefined) break;
+    client = address;
+  }
+  return client;
 }
 
-function isAddress(text: string): boolean {
-  return parseAddress(text) !== undefined;
+/** Some proxies name the port of the connection as well: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+function withoutPort(hop: string): string {
+  const [, ipv6, ipv4] = /^(?:\[([^\]]*)\](?::\d+)?|([^:]*):\d+)$/.exec(hop) ?? [];
+  return ipv6 ?? ipv4 ?? hop;
 }
 
 /** What stands for one client: an IPv4 address, or the /64 from which an IPv6 client can have any address it likes. */

@@ -8,6 +8,7 @@ import { runProcess } from '@flux-dispatch/runtime/process';
 import { createAuthenticate } from './auth.ts';
 import { createBullBoardRoutes } from './bull-board.ts';
 import { parseBoardConfig } from './config.ts';
+import { retryAll } from './retry-all.ts';
 import { createBoardApp } from './server.ts';
 
 // An operator would rather be told that Redis is slow than look at an empty page.
@@ -34,10 +35,11 @@ await runProcess('board', parseBoardConfig(process.env), async ({ config, log, s
       redis.status === 'ready'
         ? undefined
         : `Redis is away (${redis.status}): check REDIS_URL and the Redis server`,
-    dispatchIdOf: async jobId => {
-      const entry = await deadLetters.getJob(jobId).catch(() => undefined);
-      return entry?.data.dispatch_id;
+    findEntry: async jobId => {
+      if ((await deadLetters.getJobState(jobId)) !== 'failed') return undefined;
+      return { dispatchId: (await deadLetters.getJob(jobId))?.data.dispatch_id };
     },
+    retryAll: () => retryAll(deadLetters, redis),
     log,
   });
   const server = stack.use(await listen(config.BOARD_ADDR, app.callback()));

@@ -56,9 +56,8 @@ function decoded(segment: string): string | undefined {
   }
 }
 
-/** Bull Board's own patterns of the actions above. */
+/** Bull Board's own patterns of the actions on one entry. */
 export const ACTION_PATTERNS: readonly string[] = [
-  '/api/queues/:queueName/retry/:queueStatus',
   '/api/queues/:queueName/:jobId/retry',
   '/api/queues/:queueName/:jobId/clean',
 ];

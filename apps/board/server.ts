@@ -12,8 +12,9 @@ export interface BoardDependencies {
   readonly bullBoard: Koa.Middleware;
   /** Why Redis cannot be asked now, or undefined where it can. */
   readonly redisFault: () => string | undefined;
-  /** The id of the dispatch of a dead letter, where it has one. */
-  readonly dispatchIdOf: (jobId: string) => Promise<string | undefined>;
+  /** The entry of this id, where it is parked: the id of its dispatch. Undefined where there is none. */
+  readonly findEntry: (jobId: string) => Promise<{ readonly dispatchId: string | undefined } | undefined>;
+  readonly retryAll: () => Promise<{ retried: number }>;
   readonly log: Logger;
 }
 
@@ -29,12 +30,14 @@ const SECURITY_HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 } as const;
 
+const MAX_JOBS_PER_PAGE = 100;
+
 // A file with the hash of its content in its name never changes.
 const HASHED = /\.[0-9a-f]{10}\.(?:js|css)$/;
 
 /** The HTTP side of the board: who is it, may it be done, Bull Board does it, and a line in the log says who did. */
 export function createBoardApp(dependencies: BoardDependencies): Koa {
-  const { authenticate, readOnly, bullBoard, redisFault, dispatchIdOf, log } = dependencies;
+  const { authenticate, readOnly, bullBoard, redisFault, findEntry, retryAll, log } = dependencies;
   const app = new Koa();
 
   app.use(async (ctx, next) => {
@@ -42,16 +45,20 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
     ctx.set('Cache-Control', 'no-store');
 
     const identity = await authenticate(ctx.req);
+    // However many somebody asks for, a page has no more: each of them is read whole.
+    if (Number(ctx.query['jobsPerPage']) > MAX_JOBS_PER_PAGE) {
+      ctx.query = { ...ctx.query, jobsPerPage: String(MAX_JOBS_PER_PAGE) };
+    }
     const route = routeOf(ctx.method, ctx.path);
     const changes = route.kind !== 'view' && route.kind !== 'not_found';
-    const refusal =
+    let refusal =
       (changes && isCrossSite(ctx.headers) ? CROSS_SITE : undefined) ??
       (identity.ok ? routeRefusal(route, readOnly) : identity) ??
       (ctx.path.startsWith('/api/') ? redisRefusal(redisFault()) : undefined);
-    const dispatchId =
-      route.kind === 'action' && route.action !== 'retry_all' && !refusal
-        ? await dispatchIdOf(route.jobId)
-        : undefined;
+    const one = route.kind === 'action' && route.action !== 'retry_all' ? route.jobId : undefined;
+    const entry = one !== undefined && !refusal ? await findEntry(one) : undefined;
+    // Bull Board would take any key of the queue for a job.
+    if (one !== undefined && !entry) refusal ??= NO_ENTRY;
 
     if (!refusal && ctx.path.startsWith('/static/')) {
       ctx.set(
@@ -59,10 +66,15 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
         HASHED.test(ctx.path) ? 'private, max-age=31536000, immutable' : 'private, max-age=3600',
       );
     }
+    const act = async () => {
+      if (route.kind === 'action' && route.action === 'retry_all') ctx.body = await retryAll();
+      else await next();
+    };
     if (refusal) refuse(ctx, refusal);
-    else await next().catch((err: unknown) => refuse(ctx, failure(err, log)));
+    else await act().catch((err: unknown) => refuse(ctx, failure(err, log)));
 
-    if (!changes) return;
+    // The line that says so is written once; those that follow would only fill the log.
+    if (!changes || refusal?.outcome === 'too_many_tries') return;
     const { status } = ctx;
     const outcome = refusal?.outcome ?? outcomeOf(status);
     log[status < 400 ? 'info' : status < 500 ? 'warn' : 'error'](
@@ -71,7 +83,7 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
         status,
         user: identity.ok ? identity.user : undefined,
         ...actionFields(route),
-        ...(dispatchId !== undefined && { dispatch_id: dispatchId }),
+        ...(entry?.dispatchId !== undefined && { dispatch_id: entry.dispatchId }),
         ...(route.kind === 'action' && route.action === 'retry_all' && !refusal && retriedFields(ctx.body)),
         ...(route.kind !== 'action' && { method: ctx.method, path: ctx.path }),
         remote: ctx.ip,
@@ -84,6 +96,12 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
   app.on('error', err => log.warn({ err }, 'Request failed'));
   return app;
 }
+
+const NO_ENTRY: Refusal = {
+  status: 404,
+  outcome: 'not_found',
+  message: 'there is no such dead letter: it may have been retried or removed',
+};
 
 const CROSS_SITE: Refusal = {
   status: 403,
@@ -150,8 +168,8 @@ function actionFields(route: Route) {
   return { action, queue, ...('jobId' in route && { job_id: route.jobId }) };
 }
 
-/** How many Bull Board says that it has retried. */
-function retriedFields(body: unknown): { retried?: unknown; skipped?: unknown } {
-  const { retried, skipped } = (body ?? {}) as Record<string, unknown>;
-  return { retried, skipped };
+/** How many were retried. */
+function retriedFields(body: unknown): { retried?: unknown } {
+  const { retried } = (body ?? {}) as Record<string, unknown>;
+  return { retried };
 }

@@ -16,28 +16,35 @@ export function createDispatcherMetrics(
   const registers = [registry];
   const repos = boundedLabel(MAX_LABEL_VALUES, repo => repo.toLowerCase());
   const eventTypes = boundedLabel(MAX_LABEL_VALUES);
+  // Bounded as well, or each could be combined with each.
+  const pairs = boundedLabel(MAX_LABEL_VALUES, pair => pair.toLowerCase());
   const reasons = boundedLabel(MAX_REASONS);
 
-  const oldest = new Gauge({
-    name: 'flux_dispatch_queue_oldest_waiting_seconds',
-    help: 'Age of the dispatch that is next in the queue; 0 for an empty one.',
-    labelNames: ['queue'],
-    registers,
-  });
+  const look = shared(() => queueStates().catch(() => []));
+  // Emptied only once the new numbers are there: of two scrapes at once, neither may find nothing. While Redis is away
+  // there are none, as old ones would be worse.
   new Gauge({
     name: 'flux_dispatch_queue_jobs',
     help: 'Jobs in a queue, by state.',
     labelNames: ['queue', 'state'],
     registers,
     async collect() {
+      const states = await look();
       this.reset();
-      oldest.reset();
-      // While Redis is away there are no numbers: old ones would be worse than none.
-      const states = await queueStates().catch(() => []);
-      for (const { queue, jobs, oldestWaitingSeconds } of states) {
+      for (const { queue, jobs } of states) {
         for (const [state, count] of Object.entries(jobs)) this.set({ queue, state }, count);
-        oldest.set({ queue }, oldestWaitingSeconds);
       }
+    },
+  });
+  new Gauge({
+    name: 'flux_dispatch_queue_oldest_waiting_seconds',
+    help: 'Age of the dispatch that is next in the queue; 0 for an empty one.',
+    labelNames: ['queue'],
+    registers,
+    async collect() {
+      const states = await look();
+      this.reset();
+      for (const { queue, oldestWaitingSeconds } of states) this.set({ queue }, oldestWaitingSeconds);
     },
   });
 
@@ -53,10 +60,14 @@ export function createDispatcherMetrics(
   return {
     rateLimited,
     /** The labels of a dispatch, bounded. */
-    labels: (target: { repo: string; event_type: string }) => ({
-      repo: repos.label(target.repo),
-      event_type: eventTypes.label(target.event_type),
-    }),
+    labels(target: { repo: string; event_type: string }) {
+      const repo = repos.label(target.repo);
+      const event_type = eventTypes.label(target.event_type);
+      if (repo === 'other' || event_type === 'other') return { repo, event_type };
+      const pair = `${repo} ${event_type}`;
+      pairs.admit(pair);
+      return { repo, event_type: pairs.label(pair) === 'other' ? 'other' : event_type };
+    },
     /** GitHub knows the repository: from now on it and the event type have label values of their own. */
     admit(target: { repo: string; event_type: string }) {
       repos.admit(target.repo);
@@ -119,5 +130,16 @@ export function createDispatcherMetrics(
       help: 'Attempts that failed for the credentials of the GitHub App.',
       registers,
     }),
+  };
+}
+
+/** Lets those who ask while an answer is under way have that one. */
+function shared<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | undefined;
+  return () => {
+    asked ??= ask().finally(() => {
+      asked = undefined;
+    });
+    return asked;
   };
 }
