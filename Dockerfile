@@ -55,6 +55,7 @@ RUN chmod -R u=rwX,go=rX apps libs \
 
 
 FROM gcr.io/distroless/nodejs24-debian12:nonroot AS demo
+USER 0:0
 WORKDIR /app
 COPY --from=demo-dependencies /app ./
 COPY --from=demo-sources /app/libs libs
@@ -70,6 +71,8 @@ CMD ["github-stub"]
 
 # Without a shell, a package manager and npm.
 FROM gcr.io/distroless/nodejs24-debian12:nonroot
+# Nothing of it belongs to the user that runs it.
+USER 0:0
 WORKDIR /app
 # With its links from node_modules to the workspaces, without which Node would not run the TypeScript of libs/.
 COPY --from=dependencies /app ./
@@ -85,7 +88,7 @@ ENTRYPOINT ["/nodejs/bin/node", "/app/apps/main.ts"]
 
 ARG VERSION=dev
 ARG REVISION=unknown
-# Not image.created, as the same sources would then never again make the same image.
+# Not image.created: the same sources shall make the same content, up to the times of the files.
 LABEL org.opencontainers.image.title="flux-dispatch" \
       org.opencontainers.image.description="Brings Flux events to GitHub as a repository_dispatch, through a queue in Redis" \
       org.opencontainers.image.source="https://github.com/Altinn/flux-dispatch" \

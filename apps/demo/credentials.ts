@@ -4,7 +4,7 @@ import { matching, parseEnvironment } from '@flux-dispatch/runtime/env';
 import { createAppKey } from '@flux-dispatch/testbed/credentials';
 
 // Fills the volume from which all services of docker-compose.yml read their secrets.
-const given = matching(/^\S+$/, 'one word');
+const given = matching(/^\S+$/, 'one word', { isSecret: true });
 const parsed = parseEnvironment(
   { CREDENTIALS_PATH: matching(/^\//, 'the path of a folder'), HMAC_TOKEN: given, BOARD_PASSWORD: given },
   process.env,

@@ -8,7 +8,7 @@ What the schema cannot say: values that need or exclude each other. Like the pro
 {{- else if not (or $redis.url $redis.trial.enabled) }}
 - redis.url is missing: name your Redis, such as redis://redis.databases:6379, or set redis.trial.enabled=true to try flux-dispatch out
 {{- end }}
-{{- if regexMatch "^[a-z-]+://[^/]*:[^/]*@" $redis.url }}
+{{- if regexMatch "^[a-z-]+://[^@]*:[^@]+@" $redis.url }}
 - redis.url must not hold a password: put it into a Secret and name that in redis.passwordSecret
 {{- end }}
 {{- if and $redis.trial.enabled $redis.passwordSecret.name }}
@@ -44,6 +44,15 @@ What the schema cannot say: values that need or exclude each other. Like the pro
 {{- end }}
 {{- if and .Values.board.ingress.enabled (not .Values.board.ingress.host) }}
 - board.ingress.host is missing
+{{- end }}
+{{- if and .Values.board.ingress.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.boardNamespaces) }}
+- networkPolicy.boardNamespaces is empty: with board.ingress it must name the namespace of the ingress controller
+{{- end }}
+{{- end }}
+{{- $alerts := .Files.Get "files/alerts.yaml" }}
+{{- range .Values.monitoring.prometheusRule.disabled }}
+{{- if not (contains (printf "- alert: %s\n" .) $alerts) }}
+- monitoring.prometheusRule.disabled names {{ . }}, and there is no such alert
 {{- end }}
 {{- end }}
 {{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled }}

@@ -24,8 +24,8 @@
 {{/* What a Service, a Deployment or a policy selects by. Takes a list of the context and a component. */}}
 {{- define "flux-dispatch.selectorLabels" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "flux-dispatch.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ include "flux-dispatch.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 

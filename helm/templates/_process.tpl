@@ -15,10 +15,10 @@ of its own it gives in two templates:
 {{- $root := index . 0 -}}
 {{- include (printf "flux-dispatch.%s.files" (index . 1)) $root }}
 {{- with $root.Values.redis.passwordSecret }}{{ if .name }}
-- { variable: REDIS_PASSWORD_PATH, file: redis-password, name: {{ .name }}, key: {{ .key | quote }} }
+- { variable: REDIS_PASSWORD_PATH, file: redis-password, name: {{ .name | quote }}, key: {{ .key | quote }} }
 {{- end }}{{ end }}
 {{- with $root.Values.redis.caSecret }}{{ if .name }}
-- { variable: REDIS_CA_PATH, file: redis-ca.crt, name: {{ .name }}, key: {{ .key | quote }} }
+- { variable: REDIS_CA_PATH, file: redis-ca.crt, name: {{ .name | quote }}, key: {{ .key | quote }} }
 {{- end }}{{ end }}
 {{- end }}
 
@@ -30,7 +30,7 @@ LOG_LEVEL: {{ $root.Values.logLevel }}
 METRICS_ADDR: ":9090"
 QUEUE_PREFIX: {{ $root.Values.redis.queuePrefix | quote }}
 REDIS_URL: {{ if $root.Values.redis.trial.enabled }}redis://{{ include "flux-dispatch.fullname" $root }}-redis:6379{{ else }}{{ $root.Values.redis.url | quote }}{{ end }}
-SHUTDOWN_TIMEOUT: {{ $root.Values.shutdownTimeoutSeconds }}s
+SHUTDOWN_TIMEOUT: {{ printf "%vs" $root.Values.shutdownTimeoutSeconds | quote }}
 {{- include (printf "flux-dispatch.%s.env" $component) $root }}
 {{- range include "flux-dispatch.files" . | fromYamlArray }}
 {{ .variable }}: {{ include "flux-dispatch.secretsFolder" $root }}/{{ .file }}
@@ -85,27 +85,12 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      serviceAccountName: {{ include "flux-dispatch.serviceAccountName" $root }}
-      automountServiceAccountToken: false
-      # Variables that Kubernetes would add for every Service of the namespace.
-      enableServiceLinks: false
-      {{- with $root.Values.image.pullSecrets }}
-      imagePullSecrets:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "flux-dispatch.pod" (list $root 65532) | nindent 6 }}
       # SIGTERM comes after preStop, and within SHUTDOWN_TIMEOUT of it the process is gone. 5 s are for a busy node.
       terminationGracePeriodSeconds: {{ add $preStopSeconds $root.Values.shutdownTimeoutSeconds 5 }}
-      securityContext:
-        runAsNonRoot: true
-        runAsUser: 65532
-        runAsGroup: 65532
-        # The Secrets are readable for this group alone.
-        fsGroup: 65532
-        seccompProfile:
-          type: RuntimeDefault
       containers:
         - name: {{ $component }}
-          image: {{ include "flux-dispatch.image" . }}
+          image: {{ include "flux-dispatch.image" . | quote }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
           args: [{{ $component }}]
           envFrom:
@@ -116,7 +101,9 @@ spec:
             {{- toYaml . | nindent 12 }}
           {{- end }}
           ports:
-            {{- include (printf "flux-dispatch.%s.ports" $component) $root | nindent 12 }}
+            {{- with include (printf "flux-dispatch.%s.ports" $component) $root | trim }}
+            {{- . | nindent 12 }}
+            {{- end }}
             - name: metrics
               containerPort: 9090
           startupProbe:
@@ -149,11 +136,7 @@ spec:
           {{- end }}
           resources:
             {{- toYaml $values.resources | nindent 12 }}
-          securityContext:
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            capabilities:
-              drop: [ALL]
+          {{- include "flux-dispatch.confined" . | nindent 10 }}
           {{- if include "flux-dispatch.files" . | fromYamlArray }}
           volumeMounts:
             # The folder, not single files with subPath: those would not follow a changed Secret.
@@ -170,7 +153,7 @@ spec:
             sources:
               {{- range . }}
               - secret:
-                  name: {{ .name }}
+                  name: {{ .name | quote }}
                   items:
                     - key: {{ .key | quote }}
                       path: {{ .file }}
@@ -191,21 +174,7 @@ spec:
           matchLabelKeys: [pod-template-hash]
         {{- end }}
         {{- end }}
-      {{- with $values.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.affinity }}
-      affinity:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with $values.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
+      {{- include "flux-dispatch.scheduling" $values | nindent 6 }}
 {{- end }}
 
 {{/* Takes a list of the context and the component, as every template here. */}}

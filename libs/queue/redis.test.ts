@@ -34,6 +34,7 @@ describe('REDIS_URL', () => {
       'redis-sentinel://app:secret@h1,h2/main',
       expect.objectContaining({ username: 'app', password: 'secret' }),
     ],
+    ['redis-sentinel://app@h1/main', { ...sentinels(['h1', 26_379]), username: 'app' }],
     ['redis-sentinel://h1/my%20main', expect.objectContaining({ name: 'my main' })],
   ])('%s', (url, expected) => {
     expect(parseRedisUrl(url)).toEqual(expected);

@@ -41,7 +41,7 @@ export type RedisLocation = Pick<
   'host' | 'port' | 'username' | 'password' | 'db' | 'tls' | 'sentinels' | 'name'
 >;
 
-const SENTINEL_URL = /^redis-sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/@]+)\/([^/?]+)(?:\/(\d{1,3}))?$/;
+const SENTINEL_URL = /^redis-sentinel:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/@]+)\/([^/?]+)(?:\/(\d{1,3}))?$/;
 const HOST_PORT = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+)(?::(\d{1,5}))?$/;
 
 /** Parses the three forms of `REDIS_URL`. Returns undefined for anything else. */

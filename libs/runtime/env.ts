@@ -46,11 +46,11 @@ export function requiredUnless(variable: string, unless: string): Rule {
       : undefined;
 }
 
-function variable<T>(parse: (value: string) => T | undefined, must: string) {
+function variable<T>(parse: (value: string) => T | undefined, must: string, { isSecret = false } = {}) {
   return z.string().transform((value, context) => {
     const parsed = parse(value);
     if (parsed !== undefined) return parsed;
-    context.addIssue({ code: 'custom', message: `must be ${must}${quoted(value)}` });
+    context.addIssue({ code: 'custom', message: `must be ${must}${isSecret ? '' : quoted(value)}` });
     return z.NEVER;
   });
 }
@@ -113,9 +113,9 @@ export function oneOf<const Word extends string>(...words: Word[]) {
   return variable(value => words.find(word => word === value), words.join(' or '));
 }
 
-/** Text of a given form. `must` says the form in words. */
-export function matching(pattern: RegExp, must: string) {
-  return variable(value => (pattern.test(value) ? value : undefined), must);
+/** Text of a given form. `must` says the form in words. The message about a secret does not quote it. */
+export function matching(pattern: RegExp, must: string, options: { isSecret?: boolean } = {}) {
+  return variable(value => (pattern.test(value) ? value : undefined), must, options);
 }
 
 /** A comma-separated list with at least one entry, each of a given form. Spaces around entries are dropped. */

@@ -1,7 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { BOARD, CHART, chart, type KubernetesObject, MINIMAL, type Rendered } from './chart.ts';
 import { schemaFaults } from './schemas.ts';
 
@@ -55,18 +56,19 @@ describe.each(samples)('ci/%s', sample => {
 
   test('every selector finds its pods, and what is selected listens there', async context => {
     const { objects } = await (await chart(context)).render(...values);
-    const pods = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind));
-    const selected = (labels: Record<string, string>) =>
-      pods.filter(({ spec }) =>
-        Object.entries(labels).every(([key, value]) => spec.template.metadata.labels[key] === value),
+    const sets = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind));
+    const pods = [...sets.map(({ spec }) => spec.template), ...objects.filter(({ kind }) => kind === 'Pod')];
+    const selected = (labels: Record<string, string>): KubernetesObject[] =>
+      pods.filter(({ metadata }) =>
+        Object.entries(labels).every(([key, value]) => metadata.labels[key] === value),
       );
-    for (const { spec } of pods) expect(selected(spec.selector.matchLabels)).toHaveLength(1);
+    for (const { spec } of sets) expect(selected(spec.selector.matchLabels)).toHaveLength(1);
     for (const { kind, spec } of objects) {
       if (kind === 'PodDisruptionBudget') expect(selected(spec.selector.matchLabels)).toHaveLength(1);
       if (kind === 'NetworkPolicy') expect(selected(spec.podSelector.matchLabels)).toHaveLength(1);
       if (kind !== 'Service') continue;
       for (const { targetPort } of spec.ports) {
-        const ports = selected(spec.selector).flatMap(({ spec }) => spec.template.spec.containers[0].ports);
+        const ports = selected(spec.selector).flatMap(({ spec }) => spec.containers[0].ports ?? []);
         expect(ports.map(({ name }) => name)).toContain(targetPort);
       }
     }
@@ -82,6 +84,7 @@ test('the smallest installation: two replicas of ingest and dispatcher, budgets,
     'Deployment flux-dispatch-ingest',
     'NetworkPolicy flux-dispatch-dispatcher',
     'NetworkPolicy flux-dispatch-ingest',
+    'NetworkPolicy flux-dispatch-test',
     'Pod flux-dispatch-test',
     'PodDisruptionBudget flux-dispatch-dispatcher',
     'PodDisruptionBudget flux-dispatch-ingest',
@@ -415,6 +418,69 @@ test('two versions side by side, and an image by its digest', async context => {
   ]);
 });
 
+test.for(['n', 'yes', '123', '1e3'])('a release may be called %s', async (name, context) => {
+  const { objects } = await (await chart(context)).render(...MINIMAL, '--name-template', name);
+  const [deployment] = objects.filter(({ kind }) => kind === 'Deployment');
+  expect(deployment?.metadata.labels['app.kubernetes.io/instance']).toBe(name);
+  for (const object of objects) expect(schemaFaults(object)).toEqual([]);
+});
+
+test('what looks like another type or the end of a value stays the text that it is', async context => {
+  const { get } = await (await chart(context)).render(
+    ...[...MINIMAL, ...BOARD, '--set', 'networkPolicy.boardNamespaces={proxy}'],
+    ...['--set-string', 'ingest.hmacSecret.name=0123', '--set-string', 'ingest.priorityClassName=0123'],
+    ...['--set', 'board.auth.mode=proxy', '--set-string', 'board.auth.proxyUserHeader=yes'],
+    ...['--set', 'board.auth.trustedProxies={10.0.0.0/8}', '--set-string', 'redis.queuePrefix=yes#"'],
+  );
+  const { spec } = get('Deployment', 'flux-dispatch-ingest').spec.template;
+  expect([spec.priorityClassName, spec.volumes[0].projected.sources[0].secret.name]).toEqual([
+    '0123',
+    '0123',
+  ]);
+  expect(get('ConfigMap', 'flux-dispatch-board').data).toMatchObject({
+    BOARD_PROXY_USER_HEADER: 'yes',
+    QUEUE_PREFIX: 'yes#"',
+  });
+});
+
+test('the pod of helm test runs where ingest may, and reaches nothing but it', async context => {
+  const { get } = await (await chart(context)).render(
+    ...[
+      ...MINIMAL,
+      '--set',
+      'ingest.nodeSelector.pool=platform',
+      '--set',
+      'image.pullSecrets[0].name=registry',
+    ],
+  );
+  const { spec } = get('Pod', 'flux-dispatch-test');
+  expect(spec).toMatchObject({
+    nodeSelector: { pool: 'platform' },
+    imagePullSecrets: [{ name: 'registry' }],
+  });
+  const policy = get('NetworkPolicy', 'flux-dispatch-test').spec;
+  expect(policy.ingress).toEqual([]);
+  expect(policy.egress.at(-1).to[0].podSelector.matchLabels['app.kubernetes.io/component']).toBe('ingest');
+});
+
+test('as the dependency of another chart, under a condition', async context => {
+  const folder = await mkdtemp(join(tmpdir(), 'flux-dispatch-parent-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true }));
+  const parent = {
+    ...{ apiVersion: 'v2', name: 'platform', version: '1.0.0' },
+    dependencies: [{ name: 'flux-dispatch', version: '*', condition: 'flux-dispatch.enabled' }],
+  };
+  await writeFile(join(folder, 'Chart.yaml'), stringify(parent));
+  await mkdir(join(folder, 'charts'));
+  await symlink(CHART, join(folder, 'charts/flux-dispatch'));
+  const minimal = parse(await readFile(join(SAMPLES, 'minimal-values.yaml'), 'utf8'));
+  const values = { global: { region: 'no' }, 'flux-dispatch': { enabled: true, ...minimal } };
+  await writeFile(join(folder, 'values.yaml'), stringify(values));
+  const { has } = await (await chart(context, folder)).render();
+  expect(has('Deployment', 'flux-dispatch-ingest')).toBe(true);
+});
+
 test('names stay short enough, whatever the release is called', async context => {
   const { objects } = await (await chart(context)).render(
     ...[...MINIMAL, ...BOARD, '--set', `fullnameOverride=${'long-'.repeat(20)}name`],
@@ -446,6 +512,26 @@ describe('refuses, with a message that says what to do', () => {
     [
       ['--set', 'ingest.autoscaling.enabled=true,ingest.autoscaling.maxReplicas=1'],
       /minReplicas must not be greater/,
+    ],
+    [['--set', 'ingest.replicas=null'], /\/ingest': missing property 'replicas'/],
+    [['--set', 'networkPolicy.enabled=null'], /\/networkPolicy': missing property 'enabled'/],
+    [['--set', 'image=null'], /missing property 'image'/],
+    [['--set', 'ingest.config.DEDUP_TTL=30d'], /DEDUP_TTL.*'30d' does not match/],
+    [['--set', 'ingest.config.DEDUP_MAX_ENTRIES=0'], /DEDUP_MAX_ENTRIES.*minimum/],
+    [['--set', 'dispatcher.config.DISPATCH_CONCURRENCY=100000'], /DISPATCH_CONCURRENCY.*maximum/],
+    [['--set', 'redis.queuePrefix=a:b'], /queuePrefix.*does not match/],
+    [['--set', 'redis.url=redis://u:p/w@redis:6379'], /redis\.url must not hold a password/],
+    [['--set', 'redis.url=redis://redis?password=p'], /redis\/url.*does not match/],
+    [['--set', 'dispatcher.github.apiUrl=https://user:p@github.example.com'], /apiUrl.*does not match/],
+    [['--set-string', 'commonLabels.app\\.kubernetes\\.io/name=x'], /commonLabels/],
+    [['--set', 'fullnameOverride=1.2'], /fullnameOverride.*does not match/],
+    [
+      ['--set', 'monitoring.prometheusRule.disabled={FluxDispatchQueueLater}'],
+      /disabled names FluxDispatchQueueLater, and there is no such alert/,
+    ],
+    [
+      [...BOARD, '--set', 'board.ingress.enabled=true,board.ingress.host=board.example.com'],
+      /networkPolicy\.boardNamespaces is empty/,
     ],
     [
       ['--set', 'monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true'],

@@ -28,8 +28,8 @@ export interface Chart {
   lint(...args: string[]): Promise<void>;
 }
 
-/** The chart, by the helm on the PATH. Without one the test is skipped. */
-export async function chart(context: TestContext): Promise<Chart> {
+/** A chart (this project's, or one around it), by the helm on the PATH. Without one the test is skipped. */
+export async function chart(context: TestContext, folder = CHART): Promise<Chart> {
   const helm = await findOnPath('helm', inject('path'));
   if (helm === undefined) {
     context.skip(
@@ -40,10 +40,17 @@ export async function chart(context: TestContext): Promise<Chart> {
   const run = (...args: string[]) => promisify(execFile)(helm, args, { maxBuffer: 16 * 1024 * 1024 });
   return {
     async lint(...args) {
-      await run('lint', '--strict', CHART, ...args);
+      await run('lint', '--strict', folder, ...args);
     },
     async render(...args) {
-      const { stdout } = await run('template', RELEASE, CHART, '--namespace', NAMESPACE, ...args);
+      const { stdout } = await run(
+        'template',
+        ...(args.includes('--name-template') ? [] : [RELEASE]),
+        folder,
+        '--namespace',
+        NAMESPACE,
+        ...args,
+      );
       const objects = parseObjects(stdout);
       const find = (kind: string, name: string) =>
         objects.find(object => object.kind === kind && object.metadata.name === name);

@@ -12,6 +12,7 @@ interface Schema {
   readonly type?: string;
   readonly $ref?: string;
   readonly additionalProperties?: unknown;
+  readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, Schema>>;
 }
 
@@ -26,16 +27,19 @@ function resolve(inner: Schema | undefined): Schema {
 }
 
 /** Each place where values.yaml and the schema differ. */
-function differences(value: unknown, { properties }: Schema, path: string): string[] {
+function differences(value: unknown, { properties, required = [] }: Schema, path: string): string[] {
   // Free content, or nothing to look into.
   if (properties === undefined || typeof value !== 'object' || value === null) return [];
   // What is given for a while or for a process alone has no default.
   if (/\.(?:config|image|resources)$/.test(path)) return [];
   const named = Object.keys(value);
-  const known = Object.keys(properties).filter(key => `${path}.${key}` !== '.global');
+  // What a parent chart gives to its charts.
+  const known = Object.keys(properties).filter(key => !['.global', '.enabled'].includes(`${path}.${key}`));
   return [
     ...named.filter(key => !known.includes(key)).map(key => `${path}.${key} is not in the schema`),
     ...known.filter(key => !named.includes(key)).map(key => `${path}.${key} is not in values.yaml`),
+    // An empty value takes the default away.
+    ...named.filter(key => !required.includes(key)).map(key => `${path}.${key} may be null`),
     ...Object.entries(value).flatMap(([key, inner]) =>
       differences(inner, resolve(properties[key]), `${path}.${key}`),
     ),
