@@ -6,9 +6,10 @@ import { claim, concurrency, repeats } from './throughput.ts';
 
 // Machines differ and are noisy, so each figure is a ratio of two that were measured in this one run.
 
-const redis = await acquireRedis({ redisUrl: process.env['REDIS_URL'], path: process.env['PATH'] });
+const path = process.env['PATH'] ?? '';
+const redis = await acquireRedis({ redisUrl: process.env['REDIS_URL'], path });
 const credentials = await createCredentials();
-const bench = { redisUrl: redis.url, credentials };
+const bench = { redisUrl: redis.url, credentials, path };
 
 print(`Ratios measured in one run, Redis from ${redis.origin}\n`);
 await claim(bench);

@@ -4,6 +4,8 @@ import type { Credentials } from '@flux-dispatch/testbed/credentials';
 export interface Bench {
   readonly redisUrl: string;
   readonly credentials: Credentials;
+  /** The folders with programs: `PATH`. */
+  readonly path: string;
 }
 
 export const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -33,12 +35,12 @@ export async function rateOf(
 /** How long something takes in milliseconds: the median of `count` times, one after the other, and the longest. */
 export async function timeOf(
   count: number,
-  work: () => Promise<unknown>,
+  work: (n: number) => Promise<unknown>,
 ): Promise<{ median: number; longest: number }> {
   const times: number[] = [];
   for (let n = 0; n < count; n++) {
     const startedAt = performance.now();
-    await work();
+    await work(n);
     times.push(performance.now() - startedAt);
   }
   times.sort((a, b) => a - b);

@@ -1,22 +1,12 @@
 import { join } from 'node:path';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { BROWSERS, launchBrowser } from '@flux-dispatch/testbed/browser';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
-import { findOnPath } from '@flux-dispatch/testbed/program';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
-import { chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { expect, inject, test } from 'vitest';
-
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
-
-async function findBrowser(): Promise<string | undefined> {
-  for (const name of BROWSERS) {
-    const path = await findOnPath(name, inject('path'));
-    if (path !== undefined) return path;
-  }
-  return undefined;
-}
 
 /** Saves what the page shows where screenshots are wanted. */
 async function screenshot(page: Page, name: string): Promise<void> {
@@ -42,14 +32,15 @@ const DEPLOYMENTS = [
 ] as const;
 
 test('an operator signs in, reads a dead letter, presses Retry, and it is delivered', async context => {
-  const executablePath = await findBrowser();
-  if (executablePath === undefined) {
+  await using stack = new AsyncDisposableStack();
+  const launched = await launchBrowser(inject('path'));
+  if (launched === undefined) {
     context.skip(
       `no browser on the PATH (${BROWSERS.join(', ')}): install one, such as apt-get install chromium`,
     );
     return;
   }
-  await using stack = new AsyncDisposableStack();
+  const browser = stack.adopt(launched, b => b.close());
   const credentials = stack.use(await createCredentials());
   const stub = stack.use(await startGitHubStub(credentials.stub));
   stub.setFaults(
@@ -86,9 +77,6 @@ test('an operator signs in, reads a dead letter, presses Retry, and it is delive
     );
   }
 
-  const browser = stack.adopt(await chromium.launch({ executablePath, args: ['--no-sandbox'] }), b =>
-    b.close(),
-  );
   // Whoever does not sign in sees nothing.
   const stranger = await browser.newPage();
   await expect(stranger.goto(board.url)).rejects.toThrow(/ERR_INVALID_AUTH_CREDENTIALS/);

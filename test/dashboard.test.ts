@@ -66,13 +66,16 @@ test('every panel says what is healthy, and in which section of the runbook to r
   });
 });
 
-test('what stands on top changes its colour where the alert does', async () => {
+test('what stands on top counts over the same time as the alert, and changes its colour where the alert does', async () => {
   const [, ...rules] = (await readFile(RULES, 'utf8')).split('- alert: ');
   const limits = new Map(
     rules.map(rule => [
       /^\w+/.exec(rule)?.[0].toLowerCase() ?? '',
-      // The last one: what stands before it belongs to a condition of the alert.
-      Number([...rule.matchAll(/(?:>=?|==) (\d+)/g)].at(-1)?.[1]),
+      {
+        // The last one: what stands before it belongs to a condition of the alert.
+        limit: Number([...rule.matchAll(/(?:>=?|==) (\d+)/g)].at(-1)?.[1]),
+        ranges: [...new Set(rule.match(/\[\d+[mh]\]/g))],
+      },
     ]),
   );
   const stats = shown.filter(({ type }) => type === 'stat');
@@ -82,9 +85,12 @@ test('what stands on top changes its colour where the alert does', async () => {
       thresholdsOf(panel, target).map(({ value }) => value),
     );
     for (const section of sectionsOf(panel)) {
-      const limit = limits.get(section);
-      if (limit === undefined) continue;
+      const alert = limits.get(section);
+      if (alert === undefined) continue;
       checked.add(section);
+      const asked = panel.targets?.map(({ expr }) => expr).join();
+      for (const range of alert.ranges) expect.soft(asked, panel.title).toContain(range);
+      const { limit } = alert;
       // Grafana's step is "at least", and the alert's may be "more than", of what is mostly counted in whole numbers.
       const agrees = values.some(value => value !== null && limit <= value && value <= limit + 1);
       expect.soft(agrees, `${panel.title}: ${values}, ${section}: ${limit}`).toBe(true);
@@ -92,6 +98,18 @@ test('what stands on top changes its colour where the alert does', async () => {
   }
   // Of one repository, which has its place further down.
   expect([...limits.keys()].filter(name => !checked.has(name))).toEqual(['fluxdispatchrepositoryfailing']);
+});
+
+test('an alert has the same colour in the list as where they are counted', () => {
+  const count = shown.find(({ title }) => title === 'Alerts that fire');
+  const counted = (count?.targets ?? []).map(target => [
+    target.legendFormat,
+    count && thresholdsOf(count, target).at(-1)?.color,
+  ]);
+  const list = shown.find(({ title }) => title === 'Which alerts fire, and since when');
+  const [mapping] = list?.fieldConfig?.defaults.mappings ?? [];
+  const listed = Object.values(mapping?.options ?? {}).map(({ text, color }) => [text, color]);
+  expect(Object.fromEntries(listed)).toEqual({ quiet: 'green', ...Object.fromEntries(counted) });
 });
 
 test('every panel has an id and a place of its own', () => {

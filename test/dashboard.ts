@@ -29,7 +29,11 @@ export interface Panel {
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
   readonly targets?: readonly Target[];
   readonly fieldConfig?: {
-    readonly defaults: { readonly unit?: string; readonly thresholds?: Thresholds };
+    readonly defaults: {
+      readonly unit?: string;
+      readonly thresholds?: Thresholds;
+      readonly mappings?: readonly Mapping[];
+    };
     readonly overrides: readonly {
       readonly matcher: { readonly id: string; readonly options: string };
       readonly properties: readonly { readonly id: string; readonly value: unknown }[];
@@ -40,6 +44,12 @@ export interface Panel {
 export interface Target {
   readonly expr: string;
   readonly legendFormat: string;
+}
+
+/** What stands for a value. */
+interface Mapping {
+  readonly type: string;
+  readonly options: Readonly<Record<string, { readonly text: string; readonly color?: string }>>;
 }
 
 interface Thresholds {

@@ -41,9 +41,14 @@ await runProcess(
     const claims = createClaims(redis, prefix);
 
     const registry = createRegistry();
-    const metrics = createDispatcherMetrics(registry, () =>
-      Promise.all(inspected.map(each => queueState(each, inspection))),
-    );
+    const metrics = createDispatcherMetrics(registry, async () => {
+      // A Redis whose disk is full can still be read, but nothing moves. PING is refused then as well.
+      const [states] = await Promise.all([
+        Promise.all(inspected.map(each => queueState(each, inspection))),
+        inspection.ping(),
+      ]);
+      return states;
+    });
     const pause = createPause(redis, queue.toKey('limiter'), metrics, log);
     const github =
       config.DRY_RUN || appId === undefined || keyPath === undefined

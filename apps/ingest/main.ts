@@ -25,7 +25,11 @@ await runProcess('ingest', parseIngestConfig(process.env), async ({ config, log,
   const claims = createClaims(redis, config.QUEUE_PREFIX);
   const registry = createRegistry();
   const reasons = [...config.SUCCESS_REASONS, ...config.FAILURE_REASONS];
-  const metrics = createIngestMetrics(registry, reasons, claims.countDelivered);
+  const metrics = createIngestMetrics(registry, reasons, async () => {
+    // A Redis whose disk is full still counts, but takes no event. PING is refused then as well.
+    const [count] = await Promise.all([claims.countDelivered(), redis.ping()]);
+    return count;
+  });
   const probes = standardProbes(redisAnswers(redis), stopping);
 
   // Disposed in reverse: the events under way are answered first, and the probes answer until the end.

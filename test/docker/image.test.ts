@@ -161,6 +161,14 @@ describe.skipIf(inject('noDocker') !== '')('the image', () => {
     expect(files.filter(file => unwanted.some(pattern => pattern.test(file)))).toEqual([]);
   });
 
+  test('nothing of the app belongs to the user that runs it, should the filesystem be writable', async () => {
+    const write = "require('node:fs').writeFileSync('/app/apps/x', '')";
+    const node = ['--user', '65532:65532', '--entrypoint', '/nodejs/bin/node'];
+    await expect(docker('run', '--rm', ...node, IMAGE, '--eval', write)).rejects.toThrow(/EACCES/);
+    const remove = "require('node:fs').unlinkSync('/app/package.json')";
+    await expect(docker('run', '--rm', ...node, IMAGE, '--eval', remove)).rejects.toThrow(/EACCES/);
+  });
+
   test.each([
     { command: [], fault: 'No process is named' },
     { command: ['ingress'], fault: 'There is no process "ingress"' },
