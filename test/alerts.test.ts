@@ -62,3 +62,12 @@ test('every alert is tested both firing and not firing', async () => {
     expect.soft(own.length - quiet.length, `${name} firing`).toBeGreaterThan(0);
   }
 });
+
+test('the command for other names of the jobs, as the runbook has it, leaves none of ours', async () => {
+  const command = /`sed '([^']+)'`/.exec(await readFile(RUNBOOK, 'utf8'))?.[1] ?? 'no command';
+  const { stdout } = await promisify(execFile)('sed', [command, RULES]);
+  const jobs = (text: string) => text.match(/\bjob=~?"[^"]*"/g) ?? [];
+  const ours = jobs(await readFile(RULES, 'utf8'));
+  expect(ours.length).toBeGreaterThan(5);
+  expect(jobs(stdout)).toEqual(ours.map(job => job.replace('flux-dispatch-', 'platform-')));
+});
