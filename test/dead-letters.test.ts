@@ -237,6 +237,8 @@ describe('Retry', () => {
     await using d = await openDesk();
     const { id = '' } = await d.deploy('v1');
     const entry = await d.parked();
+    // Its entry is parked a moment before that.
+    await until('the job that died has ended', async () => (await d.dispatches.getJob(id)) === undefined);
     // As if its worker stood still between burying it and ending its job.
     const { dedup_id = '', dispatch, run } = entry.data;
     const options = { jobId: id, timestamp: run, delay: 3_600_000 };

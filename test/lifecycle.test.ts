@@ -124,6 +124,26 @@ describe('SIGTERM', () => {
     expect(await process.exited).toEqual({ code: 0, signal: null });
   });
 
+  // Its connections stay open and answer nothing, so that nothing tells that it is away.
+  test.each<App>(['ingest', 'dispatcher'])(
+    'of %s while Redis hangs: exit 0 within SHUTDOWN_TIMEOUT',
+    async app => {
+      await using redis = await acquireRedis({ path: inject('path'), controllable: true });
+      const env = { ALLOW_UNSIGNED: 'true', DRY_RUN: 'true', REDIS_URL: redis.url };
+      await using process = spawnApp(app, {
+        ...env,
+        METRICS_ADDR: '127.0.0.1:0',
+        LISTEN_ADDR: '127.0.0.1:0',
+      });
+      const { metrics_port: port } = await listening(process);
+      await until('ready', async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+      await redis.control.pause();
+      process.signal('SIGTERM');
+      expect(await process.exited).toEqual({ code: 0, signal: null });
+      expect(process.log().at(-1)).toMatchObject({ msg: 'Stopped' });
+    },
+  );
+
   test('a second one exits at once', async () => {
     await using held = await ingestWithHeldRequest({});
     held.process.signal('SIGTERM');

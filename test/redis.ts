@@ -8,6 +8,8 @@ declare module 'vitest' {
     path: string;
     /** The folder for the screenshots of the docs, or nothing where none are wanted: `SCREENSHOTS`. */
     screenshots: string;
+    /** How many interleavings of dead letters are tried, or nothing for the usual number: `INTERLEAVINGS`. */
+    interleavings: string;
   }
 }
 
@@ -19,5 +21,6 @@ export default async function setup(project: TestProject) {
   project.provide('redisUrl', redis.url);
   project.provide('path', path);
   project.provide('screenshots', process.env['SCREENSHOTS'] ?? '');
+  project.provide('interleavings', process.env['INTERLEAVINGS'] ?? '');
   return () => redis[Symbol.asyncDispose]();
 }

@@ -69,16 +69,18 @@ async function redrive(
   for (const deadline = Date.now() + ENDING_WITHIN_MS; ; await delay(LOOK_AGAIN_MS)) {
     const job = await dispatches.getJob(dispatch_id);
     if (!job) break;
+    // One that has died is removed when it ends.
+    if (job.finishedOn !== undefined) return 'delivered_before';
     // Only a redrive queues it again: this one, before a crash.
     if (job.timestamp > diedRun) return 'redriven';
     if (Date.now() > deadline) throw new Error('The dispatch has not ended yet: retry in a minute');
   }
   if (dedup_id !== undefined) {
-    const holder = await claims.holder(dedup_id);
-    if (holder && holder.state !== 'dead' && holder.id !== dispatch_id) return 'replaced_by_newer';
-    if (holder?.state === 'delivered') return 'delivered_before';
     // A claim in its cooldown, its own or that of another dispatch that has died, would refuse it.
-    if (holder) await claims.settleDead(holder.id, dedup_id, 0);
+    await claims.endCooldown(dedup_id);
+    const holder = await claims.holder(dedup_id);
+    if (holder && holder.id !== dispatch_id) return 'replaced_by_newer';
+    if (holder?.state === 'delivered') return 'delivered_before';
   }
   const readable = parseDispatch(dispatch);
   const died = { times: deaths, first_at: first_died_at };

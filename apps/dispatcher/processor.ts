@@ -58,13 +58,13 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
       return;
     }
     if (end === 'dead') {
-      await claims.settleDead(attempt.id, dispatch.dedup_id, config.DEAD_LETTER_COOLDOWN);
+      await claims.settleDead(attempt.id, dispatch.dedup_id, config.DEAD_LETTER_COOLDOWN, job.timestamp);
       throw new UnrecoverableError('It was buried before');
     }
     if (job.stalledCounter > MAX_STALLED) return act(attempt, STALLED, dependencies);
 
     if (await claims.isSuperseded(dispatch)) {
-      await claims.settleDead(attempt.id, dispatch.dedup_id, 0);
+      await claims.settleDead(attempt.id, dispatch.dedup_id, 0, job.timestamp);
       await deadLetters.discharge(dispatch, undefined);
       metrics.superseded.inc();
       log.info({ outcome: 'superseded', ...about(attempt) }, 'Dispatch');
@@ -205,7 +205,7 @@ async function die(attempt: Attempt, verdict: Dead, dependencies: ProcessorDepen
     ...{ dispatch_id: id, dedup_id, run: job.timestamp, dispatch, before: dispatch.died },
   };
   const { written } = await deadLetters.bury(dispatchName(dispatch), death, now());
-  await claims.settleDead(id, dedup_id, config.DEAD_LETTER_COOLDOWN);
+  await claims.settleDead(id, dedup_id, config.DEAD_LETTER_COOLDOWN, job.timestamp);
   if (written) metrics.deadLetters.inc({ ...metrics.labels(dispatch), error_code: code });
   log.error({ outcome: 'dead', ...about(attempt), error: message, hint }, 'Dispatch');
   throw new UnrecoverableError(deathReason(death));
@@ -227,7 +227,7 @@ async function dieUnreadable(
   };
   const { written } = await deadLetters.bury(job.name, death, now());
   if (job.deduplicationId !== undefined) {
-    await claims.settleDead(id, job.deduplicationId, config.DEAD_LETTER_COOLDOWN);
+    await claims.settleDead(id, job.deduplicationId, config.DEAD_LETTER_COOLDOWN, job.timestamp);
   }
   if (written) metrics.deadLetters.inc({ repo: 'other', event_type: 'other', error_code: 'internal' });
   log.error({ outcome: 'dead', dispatch_id: id, error: death.error.message, hint: death.hint }, 'Dispatch');

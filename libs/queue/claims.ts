@@ -17,8 +17,13 @@ export interface Claims {
   admit(requests: readonly AdmitRequest[]): Promise<Admission[]>;
   /** Lets the claim of a delivered dispatch live on for the time that the dispatch says. */
   settleDelivered(jobId: string, dispatch: Dispatch): Promise<void>;
-  /** Lets the claim of a dead dispatch live on for `cooldownMs`; 0 ends it at once. */
-  settleDead(jobId: string, dedupId: string, cooldownMs: number): Promise<void>;
+  /**
+   * Lets the claim of a dead dispatch live on for `cooldownMs`; 0 ends it at once.
+   * @param run when the job that ends was queued, in milliseconds since the epoch. Queued again since, it keeps its claim
+   */
+  settleDead(jobId: string, dedupId: string, cooldownMs: number, run?: number): Promise<void>;
+  /** Ends the claim of whichever dispatch has died before its cooldown is over. Any other claim stays. */
+  endCooldown(dedupId: string): Promise<void>;
   /** Whether this very job was delivered before: its worker died between GitHub's answer and the end of the job. */
   isDelivered(jobId: string, dedupId: string): Promise<boolean>;
   /** Which dispatch holds a claim, and what has become of it. */
@@ -53,17 +58,19 @@ const STREAM_MEMORY_MS = 30 * 86_400_000;
 const script = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8');
 const SCRIPTS = {
   admitDispatch: { lua: script('admit.lua'), numberOfKeys: 4 },
-  settleClaim: { lua: script('settle.lua'), numberOfKeys: 2 },
+  settleClaim: { lua: script('settle.lua'), numberOfKeys: 3 },
+  claimHolder: { lua: script('holder.lua'), numberOfKeys: 2 },
+  endCooldown: { lua: script('end-cooldown.lua'), numberOfKeys: 2 },
 };
 
 export function createClaims(redis: Redis, prefix: string): Claims {
   const keys = claimKeys(prefix);
   for (const [name, definition] of Object.entries(SCRIPTS)) redis.defineCommand(name, definition);
 
-  async function settle(jobId: string, dedupId: string, ttlMs: number, maxDelivered: number) {
+  async function settle(jobId: string, dedupId: string, ttlMs: number, maxDelivered: number, run?: number) {
     const settleClaim = command(redis, 'settleClaim');
-    const values = [jobId, dedupId, ttlMs, maxDelivered, keys.claimPrefix];
-    await settleClaim(keys.claim(dedupId), keys.delivered, ...values);
+    const names = [keys.claim(dedupId), keys.delivered, keys.job(jobId)];
+    await settleClaim(...names, jobId, dedupId, ttlMs, maxDelivered, keys.claimPrefix, run ?? '');
   }
 
   async function admit(request: AdmitRequest): Promise<Admission> {
@@ -75,22 +82,21 @@ export function createClaims(redis: Redis, prefix: string): Claims {
   }
 
   async function holder(dedupId: string): Promise<Holder | undefined> {
-    const [id, ttl, indexed] = await Promise.all([
-      redis.get(keys.claim(dedupId)),
-      redis.pttl(keys.claim(dedupId)),
-      redis.zscore(keys.delivered, dedupId),
-    ]);
-    if (id === null || ttl === -2) return undefined;
-    // The index may still have the id from an earlier dispatch whose claim has run out; a pending one has no expiry.
-    if (ttl === -1) return { id, state: 'pending' };
-    return { id, state: indexed === null ? 'dead' : 'delivered' };
+    const claimHolder = command(redis, 'claimHolder');
+    const held = await claimHolder(keys.claim(dedupId), keys.delivered, dedupId);
+    if (held === null) return undefined;
+    const [id, state] = held as [string, Holder['state']];
+    return { id, state };
   }
 
   return {
     admit: requests => Promise.all(requests.map(admit)),
     settleDelivered: (jobId, { dedup_id, claim }) =>
       settle(jobId, dedup_id, claim.delivered_ttl_ms, claim.max_delivered),
-    settleDead: (jobId, dedupId, cooldownMs) => settle(jobId, dedupId, cooldownMs, 0),
+    settleDead: (jobId, dedupId, cooldownMs, run) => settle(jobId, dedupId, cooldownMs, 0, run),
+    async endCooldown(dedupId) {
+      await command(redis, 'endCooldown')(keys.claim(dedupId), keys.delivered, dedupId);
+    },
     holder,
     async isDelivered(jobId, dedupId) {
       const held = await holder(dedupId);

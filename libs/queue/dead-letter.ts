@@ -50,7 +50,7 @@ export interface DeadLetters {
   isBuried(death: Pick<Death, 'dispatch_id' | 'dedup_id' | 'run'>): Promise<boolean>;
   /**
    * Removes the entry of a dispatch that has come to a good end after all, with `older` also that of an older one of the
-   * same dedup id. That of a newer one stays, and so does one that is being redriven.
+   * same dedup id. That of a newer one stays. Waits for one that is being parked or redriven.
    */
   discharge(dispatch: Dispatch, older: 'and older' | undefined): Promise<void>;
 }
@@ -106,7 +106,7 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
     async discharge({ dedup_id, accepted_at, payload }, older) {
       const keys = [queue.toKey('failed'), queue.toKey(dedup_id)];
       const values = [dedup_id, payload.dispatch_id, older ? accepted_at : 0];
-      await redis.eval(REMOVE_PARKED, 2, ...keys, ...values);
+      while ((await redis.eval(REMOVE_PARKED, 2, ...keys, ...values)) === 'busy') await delay(BUSY_MS);
     },
   };
 }
