@@ -9,7 +9,9 @@ COPY apps/board/package.json apps/board/
 COPY apps/dispatcher/package.json apps/dispatcher/
 COPY apps/ingest/package.json apps/ingest/
 COPY libs/event/package.json libs/event/
+COPY libs/github/package.json libs/github/
 COPY libs/queue/package.json libs/queue/
+COPY libs/routing/package.json libs/routing/
 COPY libs/runtime/package.json libs/runtime/
 # What is optional is TypeScript, as a peer of a library, and native code for a faster msgpackr. Of what is left, half is
 # TypeScript, which Node does not run inside node_modules, and source maps.
@@ -21,7 +23,9 @@ RUN npm ci --omit=dev --omit=optional --workspace=apps/board --workspace=apps/di
 
 FROM dependencies AS sources
 COPY libs/event libs/event
+COPY libs/github libs/github
 COPY libs/queue libs/queue
+COPY libs/routing libs/routing
 COPY libs/runtime libs/runtime
 COPY apps/main.ts apps/
 COPY apps/board apps/board
@@ -34,23 +38,22 @@ RUN chmod -R u=rwX,go=rX apps libs
 FROM node:24-bookworm-slim AS demo-dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-COPY apps/demo/package.json apps/demo/
-COPY apps/github-stub/package.json apps/github-stub/
+COPY dev/demo/package.json dev/demo/
+COPY dev/github-stub/package.json dev/github-stub/
+COPY dev/testbed/package.json dev/testbed/
 COPY libs/event/package.json libs/event/
 COPY libs/runtime/package.json libs/runtime/
-COPY libs/testbed/package.json libs/testbed/
-RUN npm ci --omit=dev --omit=optional --workspace=apps/demo --workspace=apps/github-stub \
+RUN npm ci --omit=dev --omit=optional --workspace=dev/demo --workspace=dev/github-stub \
  && chmod -R u=rwX,go=rX .
 
 
 FROM demo-dependencies AS demo-sources
 COPY libs/event libs/event
 COPY libs/runtime libs/runtime
-COPY libs/testbed libs/testbed
-COPY apps/main.ts apps/
-COPY apps/demo apps/demo
-COPY apps/github-stub apps/github-stub
-RUN chmod -R u=rwX,go=rX apps libs \
+COPY dev/demo dev/demo
+COPY dev/github-stub dev/github-stub
+COPY dev/testbed dev/testbed
+RUN chmod -R u=rwX,go=rX dev libs \
  && mkdir /credentials
 
 
@@ -59,14 +62,14 @@ USER 0:0
 WORKDIR /app
 COPY --from=demo-dependencies /app ./
 COPY --from=demo-sources /app/libs libs
-COPY --from=demo-sources /app/apps apps
+COPY --from=demo-sources /app/dev dev
 # A new volume that is mounted here belongs to the user of the image, too.
 COPY --from=demo-sources --chown=65532:65532 /credentials /credentials
 ENV NODE_ENV=production
 USER 65532:65532
 EXPOSE 9999
-ENTRYPOINT ["/nodejs/bin/node", "/app/apps/main.ts"]
-CMD ["github-stub"]
+ENTRYPOINT ["/nodejs/bin/node"]
+CMD ["dev/github-stub/main.ts"]
 
 
 # Without a shell, a package manager and npm.

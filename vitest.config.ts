@@ -2,11 +2,11 @@ import { configDefaults, defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['apps/**/*.test.ts', 'libs/**/*.test.ts', 'dev/**/*.test.ts', 'test/**/*.test.ts'],
     // Take minutes: npm run test:faults and test:docker.
     exclude: [...configDefaults.exclude, 'test/faults/**', 'test/docker/**'],
     // One Redis for all files; each test has keys of its own.
-    globalSetup: 'test/redis.ts',
+    globalSetup: 'test/support/one-redis.ts',
     // Real processes start, and on two cores several files at once.
     // Most of the time they wait for each other, so more files at once than there are cores take less time.
     maxWorkers: 3,

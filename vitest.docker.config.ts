@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/docker/**/*.test.ts'],
     globalSetup: 'test/docker/daemon.ts',
-    reporters: ['default', './test/faults/table-reporter.ts'],
+    reporters: ['default', './test/support/table-reporter.ts'],
     testTimeout: 300_000,
     // The first build installs packages and pulls images.
     hookTimeout: 900_000,

@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/faults/**/*.test.ts'],
-    globalSetup: 'test/redis.ts',
-    reporters: ['default', './test/faults/table-reporter.ts'],
+    globalSetup: 'test/support/one-redis.ts',
+    reporters: ['default', './test/support/table-reporter.ts'],
     // What a killed dispatcher held is taken up within 45 s, and every fault waits for that.
     testTimeout: 300_000,
     hookTimeout: 60_000,

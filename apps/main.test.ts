@@ -18,7 +18,7 @@ test.each([
 ])('$args is no process: it says which there are', async ({ args, fault }) => {
   const child = spawn(process.execPath, [MAIN, ...args], { env: {} });
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
-  expect(stderr).toBe(`${fault}: the command must be one of board, demo, dispatcher, github-stub, ingest\n`);
+  expect(stderr).toBe(`${fault}: the command must be one of board, dispatcher, ingest\n`);
   expect(code).toBe(1);
 });
 

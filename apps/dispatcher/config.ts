@@ -1,3 +1,4 @@
+import { parsePrivateKey } from '@flux-dispatch/github/private-key';
 import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
 import {
   duration,
@@ -13,7 +14,6 @@ import {
   rate,
   requiredUnless,
 } from '@flux-dispatch/runtime/env';
-import { parsePrivateKey } from './private-key.ts';
 
 const VARIABLES = {
   ...PROCESS_VARIABLES,

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAllowedOwner, isRepository } from '@flux-dispatch/event/repository';
+import { classify, type ErrorCode, type Verdict } from '@flux-dispatch/github/classify';
+import type { GitHub } from '@flux-dispatch/github/github';
+import { isAllowedOwner, isRepository } from '@flux-dispatch/github/repository';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
 import { type Dispatch, dispatchName, parseDispatch } from '@flux-dispatch/queue/dispatch';
+import type { Pause } from '@flux-dispatch/queue/pause';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { type Job, RateLimitError, UnrecoverableError } from 'bullmq';
-import { classify, type ErrorCode, type Verdict } from './classify.ts';
-import type { GitHub } from './github.ts';
 import type { DispatcherMetrics } from './metrics.ts';
-import type { Pause } from './pause.ts';
 
 export interface ProcessorDependencies {
   /** undefined in a dry run. */

@@ -1,5 +1,6 @@
 import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
 import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
+import { EVENT_TYPE } from '@flux-dispatch/routing/decide';
 import {
   address,
   duration,
@@ -16,7 +17,6 @@ import {
   type Rule,
   requiredUnless,
 } from '@flux-dispatch/runtime/env';
-import { EVENT_TYPE } from './decide.ts';
 import { parseTokens } from './token.ts';
 
 const REASONS = list(/^[A-Za-z]{1,100}$/, 'a comma-separated list of Flux reasons');

@@ -1,7 +1,7 @@
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import type { DispatchRequest } from '@flux-dispatch/routing/decide';
 import type { Job } from 'bullmq';
 import { describe, expect, test } from 'vitest';
-import type { DispatchRequest } from './decide.ts';
 import { type EnqueueDependencies, enqueue } from './enqueue.ts';
 
 const never = () => new Promise<never>(() => undefined);

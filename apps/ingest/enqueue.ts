@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
+import type { DispatchRequest } from '@flux-dispatch/routing/decide';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { DispatchRequest } from './decide.ts';
 
 /** What became of one dispatch. For a repeat the id is that of the dispatch it repeats; what is stale has none. */
 export interface Enqueued {

@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import { type FluxEvent, parseEvent } from '@flux-dispatch/event/event';
 import { SIGNATURE_HEADER, verifySignature } from '@flux-dispatch/event/signature';
+import { type DecideConfig, type DispatchRequest, decide } from '@flux-dispatch/routing/decide';
+import { productOf, truncate } from '@flux-dispatch/routing/payload';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { type Probes, probeRoutes } from '@flux-dispatch/runtime/ops-server';
 import Router from '@koa/router';
 import Koa from 'koa';
 import getRawBody from 'raw-body';
-import { type DecideConfig, type DispatchRequest, decide } from './decide.ts';
 import type { Enqueued, EnqueueResult } from './enqueue.ts';
 import type { IngestMetrics, Outcome } from './metrics.ts';
-import { productOf, truncate } from './payload.ts';
 
 export const EVENTS_PATH = '/flux-events';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadFixtures } from '../../test/fixtures.ts';
+import { loadFixtures } from '../../test/support/recorded-events.ts';
 import { firstLine, parseEvent } from './event.ts';
 
 const MINIMAL = {

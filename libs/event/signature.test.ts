@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadFixtures } from '../../test/fixtures.ts';
+import { loadFixtures } from '../../test/support/recorded-events.ts';
 import { sign, verifySignature } from './signature.ts';
 
 const { token, events } = loadFixtures('flux-events');

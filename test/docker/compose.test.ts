@@ -3,8 +3,8 @@ import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { lifeline } from '@flux-dispatch/testbed/lifeline';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { startFlux } from '../faults/flux-client.ts';
-import { openLedger } from '../faults/ledger.ts';
+import { startFlux } from '../support/flux-client.ts';
+import { openLedger } from '../support/ledger.ts';
 import { docker, lookAtGitHub, run, setFaults, settle } from './docker.ts';
 
 // The samples of docker-compose.yml.

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { until } from '@flux-dispatch/testbed/until';
-import type { Flux } from '../faults/flux-client.ts';
-import type { Balance, Ledger } from '../faults/ledger.ts';
+import type { Flux } from '../support/flux-client.ts';
+import type { Balance, Ledger } from '../support/ledger.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;

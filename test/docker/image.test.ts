@@ -3,8 +3,8 @@ import { lifeline } from '@flux-dispatch/testbed/lifeline';
 import { REDIS_IMAGE } from '@flux-dispatch/testbed/redis-container';
 import { until } from '@flux-dispatch/testbed/until';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
-import { startFlux } from '../faults/flux-client.ts';
-import { openLedger } from '../faults/ledger.ts';
+import { startFlux } from '../support/flux-client.ts';
+import { openLedger } from '../support/ledger.ts';
 import { docker, run, setFaults, settle } from './docker.ts';
 
 // As docker-compose.yml calls them.
@@ -154,7 +154,7 @@ describe.skipIf(inject('noDocker') !== '')('the image', () => {
     const unwanted = [
       /(^|\/)s?bin\/(sh|bash|dash|busybox|npm|npx|corepack|yarn|apt|apt-get|dpkg|apk)$/,
       /\/node_modules\/(npm|vitest|vite|typescript|testcontainers|playwright-core|fast-check|@biomejs)\//,
-      /^app\/(apps|libs)\/(demo|github-stub|testbed)\//,
+      /^app\/dev\//,
       /\.test\.ts$/,
       /\.node$/,
     ];

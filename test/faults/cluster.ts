@@ -8,8 +8,8 @@ import { type Credentials, createCredentials } from '@flux-dispatch/testbed/cred
 import { acquireRedis, type RedisControl } from '@flux-dispatch/testbed/redis';
 import { type Ingest, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
-import { type Flux, startFlux } from './flux-client.ts';
-import { type Balance, type Ledger, openLedger } from './ledger.ts';
+import { type Flux, startFlux } from '../support/flux-client.ts';
+import { type Balance, type Ledger, openLedger } from '../support/ledger.ts';
 
 /** Stalled jobs come back within 45 s; a fault at the very end, and two busy cores, take some more. */
 const SETTLED_WITHIN_MS = 150_000;

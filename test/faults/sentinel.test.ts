@@ -9,8 +9,8 @@ import { type Ingest, type System, startSystem } from '@flux-dispatch/testbed/sy
 import { until } from '@flux-dispatch/testbed/until';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, type TestContext, test } from 'vitest';
-import { startFlux } from './flux-client.ts';
-import { openLedger } from './ledger.ts';
+import { startFlux } from '../support/flux-client.ts';
+import { openLedger } from '../support/ledger.ts';
 
 const DISPATCH_CONCURRENCY = 16;
 /** Deployments. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { BOARD, CHART, chart, type KubernetesObject, MINIMAL, type Rendered } from './chart.ts';
+import { BOARD, CHART, chart, type KubernetesObject, MINIMAL, type Rendered } from './render.ts';
 import { schemaFaults } from './schemas.ts';
 
 const SAMPLES = join(CHART, 'ci');

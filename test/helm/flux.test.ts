@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEvent } from '@flux-dispatch/event/event';
 import { parseIngestConfig } from '@flux-dispatch/ingest/config';
-import { decide } from '@flux-dispatch/ingest/decide';
+import { decide } from '@flux-dispatch/routing/decide';
 import { fluxEvent } from '@flux-dispatch/testbed/flux';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { chart, type KubernetesObject, parseObjects } from './chart.ts';
+import { chart, type KubernetesObject, parseObjects } from './render.ts';
 import { schemaFaults } from './schemas.ts';
 
 const FOLDER = join(import.meta.dirname, '../../docs/flux');

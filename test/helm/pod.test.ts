@@ -10,7 +10,7 @@ import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, test } from 'vitest';
-import { BOARD, chart, MINIMAL, type Rendered } from './chart.ts';
+import { BOARD, chart, MINIMAL, type Rendered } from './render.ts';
 
 /** What the Secrets of the cluster hold, by name and key. */
 type Secrets = Readonly<Record<string, Readonly<Record<string, string>>>>;

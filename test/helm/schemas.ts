@@ -1,5 +1,5 @@
 import { Ajv, type ErrorObject } from 'ajv';
-import type { KubernetesObject } from './chart.ts';
+import type { KubernetesObject } from './render.ts';
 import schemas from './schemas.json' with { type: 'json' };
 
 const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false }).addSchema(schemas);

@@ -6,7 +6,7 @@ import { parseIngestConfig } from '@flux-dispatch/ingest/config';
 import type { Environment, Parsed } from '@flux-dispatch/runtime/env';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { CHART, chart } from './chart.ts';
+import { CHART, chart } from './render.ts';
 
 interface Schema {
   readonly type?: string;

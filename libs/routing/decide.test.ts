@@ -1,0 +1,261 @@
+import { type FluxEvent, parseEvent } from '@flux-dispatch/event/event';
+import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
+import { type EventOptions, fluxEvent, ociRevision } from '@flux-dispatch/testbed/flux';
+import { describe, expect, test } from 'vitest';
+import { loadFixtures } from '../../test/support/recorded-events.ts';
+import { type DecideConfig, decide } from './decide.ts';
+
+const CONFIG: DecideConfig = {
+  SUCCESS_REASONS,
+  FAILURE_REASONS,
+  ALLOWED_OWNERS: ['Altinn', 'Digdir'],
+  DEFAULT_DISPATCH_EVENT: 'flux-deploy',
+  DEDUP_TTL: 86_400_000,
+  DEDUP_MAX_ENTRIES: 10_000,
+  RATE_LIMIT_INTERVAL: 3_600_000,
+};
+
+function parsed(body: Buffer): FluxEvent {
+  const result = parseEvent(body);
+  if (!result.ok) throw new Error(result.fault);
+  return result.event;
+}
+
+/** Decides on a good event with these differences. */
+function decideOn({ metadata, ...options }: EventOptions, config: Partial<DecideConfig> = {}) {
+  const good = { dispatch_repo: 'Altinn/dialogporten', revision: ociRevision('at23', 'a') };
+  return decide(parsed(fluxEvent({ ...options, metadata: { ...good, ...metadata } })), {
+    ...CONFIG,
+    ...config,
+  });
+}
+
+/** What the answer calls a decision. */
+const outcomeOf = (decision: ReturnType<typeof decide>) =>
+  decision.kind === 'enqueue' ? 'enqueue' : decision.outcome;
+
+function requestsOf(decision: ReturnType<typeof decide>) {
+  if (decision.kind !== 'enqueue') throw new Error(`${decision.outcome}: ${decision.message}`);
+  return decision.requests;
+}
+
+describe('events of the real client', () => {
+  const PASSED_ON = ['enqueued', 'duplicate', 'rate_limited'];
+
+  test.each(loadFixtures('flux-events').events)('$file: $outcome', ({ body, outcome }) => {
+    const result = parseEvent(body);
+    const decided = result.ok ? outcomeOf(decide(result.event, CONFIG)) : 'invalid_payload';
+    expect(decided).toBe(PASSED_ON.includes(outcome) ? 'enqueue' : outcome);
+  });
+
+  test('an event repeats another exactly where both have the same dedup id', () => {
+    const seen = new Set<string>();
+    const events = loadFixtures('flux-events').events.filter(({ outcome }) => PASSED_ON.includes(outcome));
+    const told = events.map(({ file, body }) => {
+      const [request] = requestsOf(decide(parsed(body), CONFIG));
+      if (!request) throw new Error('no request');
+      const outcome = seen.has(request.dedup_id) ? request.repeat : 'enqueued';
+      seen.add(request.dedup_id);
+      return [file, outcome];
+    });
+    expect(told).toEqual(events.map(({ file, outcome }) => [file, outcome]));
+  });
+
+  test('of a story with an outage and a rollback, by what they tell of', () => {
+    const { events } = loadFixtures('flux-streams');
+    const ids = events.map(({ body }) => requestsOf(decide(parsed(body), CONFIG))[0]?.dedup_id);
+    const [a, , outage, , , , b] = ids;
+    expect(new Set([a, outage, b]).size).toBe(3);
+    expect(ids).toEqual([a, a, outage, outage, a, outage, b, a, b, b]);
+  });
+});
+
+test('a dispatch that is wanted says all that ingest and dispatcher need', () => {
+  const repo = 'Altinn/dialogporten';
+  const timestamp = new Date('2026-03-05T12:01:00Z');
+  expect(decideOn({ timestamp, metadata: { product: 'dialogporten', env: 'at23' } })).toEqual({
+    kind: 'enqueue',
+    requests: [
+      {
+        dedup_id: expect.stringMatching(/^[0-9a-f]{64}$/),
+        stream_id: expect.stringMatching(/^[0-9a-f]{64}$/),
+        object_id: expect.stringMatching(/^[0-9a-f]{64}$/),
+        repo,
+        event_type: 'flux-deploy',
+        class: 'success',
+        event_time: 1_772_712_060,
+        claim: { delivered_ttl_ms: 86_400_000, max_delivered: 10_000 },
+        payload: expect.objectContaining({ product: 'dialogporten', environment: 'at23' }),
+        repeat: 'duplicate',
+        renewal_ms: 86_400_000,
+      },
+    ],
+  });
+});
+
+test('without a revision a repeat is rate limited, for a time of its own that it does not renew', () => {
+  const [request] = requestsOf(
+    decideOn({ reason: 'AccessDenied', metadata: { revision: '', dispatch_on: 'any' } }),
+  );
+  expect(request).toMatchObject({
+    claim: { delivered_ttl_ms: 3_600_000 },
+    repeat: 'rate_limited',
+    renewal_ms: 0,
+  });
+});
+
+describe('reason', () => {
+  const on = { dispatch_on: 'any' };
+  test.each([
+    ...SUCCESS_REASONS.map(reason => [reason, 'info', 'success'] as const),
+    ...SUCCESS_REASONS.map(reason => [reason, 'error', 'failure'] as const),
+    ...FAILURE_REASONS.map(reason => [reason, 'error', 'failure'] as const),
+    ['DependencyNotReady', 'info', 'failure'],
+    ['RollbackSucceeded', 'info', 'failure'],
+  ] as const)('%s with severity %s is a %s', (reason, severity, reasonClass) => {
+    expect(requestsOf(decideOn({ reason, severity, metadata: on }))[0]?.class).toBe(reasonClass);
+  });
+
+  test.each(['Progressing', 'InventoryBuildFailed', 'reconciliationsucceeded', 'constructor'])(
+    '%s is none that counts',
+    reason => {
+      expect(outcomeOf(decideOn({ reason, metadata: on }))).toBe('ignored_reason');
+    },
+  );
+
+  test('both lists are configurable', () => {
+    const config = { SUCCESS_REASONS: ['Promoted'], FAILURE_REASONS: ['Aborted'] };
+    expect(requestsOf(decideOn({ reason: 'Promoted' }, config))[0]?.class).toBe('success');
+    expect(requestsOf(decideOn({ reason: 'Aborted', metadata: on }, config))[0]?.class).toBe('failure');
+    expect(outcomeOf(decideOn({ reason: 'ReconciliationSucceeded' }, config))).toBe('ignored_reason');
+  });
+});
+
+describe('target', () => {
+  const many = (count: number) => Array.from({ length: count }, (_, index) => `Altinn/r${index}`);
+
+  test('dispatch_repo is missing', () => {
+    const event = parsed(fluxEvent({ metadata: { revision: ociRevision('at23', 'a') } }));
+    expect(outcomeOf(decide(event, CONFIG))).toBe('missing_dispatch_repo');
+  });
+
+  test.each([
+    ['', 'empty'],
+    ['dialogporten', 'no owner'],
+    ['Altinn/', 'no name'],
+    ['Altinn/a/b', 'a path'],
+    ['Altinn/..', 'dots only'],
+    ['../dialogporten', 'dots only'],
+    ['https://github.com/Altinn/a', 'a URL'],
+    ['Evil/repo', 'another owner'],
+    ['AltinnX/repo', 'another owner'],
+    [' Altinn/a', 'a space that is at no comma'],
+    ['Altinn/a ', 'a space that is at no comma'],
+    ['Altinn/a,\tAltinn/b', 'white space other than spaces'],
+    ['Altinn/a\n,Altinn/b', 'white space other than spaces'],
+    ['Altinn/a,', 'an empty entry'],
+    [',Altinn/a', 'an empty entry'],
+    ['Altinn/a,Evil/b', 'one invalid entry'],
+    [many(11).join(), 'over ten'],
+  ])('%j is invalid: %s', dispatch_repo => {
+    expect(outcomeOf(decideOn({ metadata: { dispatch_repo } }))).toBe('invalid_dispatch_repo');
+  });
+
+  test.each([
+    ['Altinn/a', ['Altinn/a']],
+    ['Digdir/a', ['Digdir/a']],
+    ['ALTINN/a', ['ALTINN/a']],
+    ['Altinn/a,Digdir/b', ['Altinn/a', 'Digdir/b']],
+    ['Altinn/a  ,  Altinn/b', ['Altinn/a', 'Altinn/b']],
+    ['Altinn/App,altinn/app,Altinn/b', ['Altinn/App', 'Altinn/b']],
+    [many(10).join(), many(10)],
+    [[...many(10), 'altinn/R0'].join(), many(10)],
+  ])('%j', (dispatch_repo, repos) => {
+    const requests = requestsOf(decideOn({ metadata: { dispatch_repo } }));
+    expect(requests.map(({ repo }) => repo)).toEqual(repos);
+    expect(new Set(requests.map(({ dedup_id }) => dedup_id)).size).toBe(repos.length);
+  });
+});
+
+describe('event type', () => {
+  test.each([
+    [undefined, 'flux-deploy'],
+    ['flux-deploy', 'flux-deploy'],
+    ['A.b_c-9', 'A.b_c-9'],
+    ['e'.repeat(100), 'e'.repeat(100)],
+    ['e'.repeat(101), undefined],
+    ['', undefined],
+    ['flux deploy', undefined],
+    ['flux-deploy\n', undefined],
+    ['flux/deploy', undefined],
+    ['blå', undefined],
+  ])('dispatch_event %j', (dispatch_event, eventType) => {
+    const decision = decideOn({ metadata: dispatch_event === undefined ? {} : { dispatch_event } });
+    if (eventType === undefined) expect(outcomeOf(decision)).toBe('invalid_dispatch_event');
+    else expect(requestsOf(decision)[0]?.event_type).toBe(eventType);
+  });
+
+  test('the default is configurable', () => {
+    const decision = decideOn({}, { DEFAULT_DISPATCH_EVENT: 'deployed' });
+    expect(requestsOf(decision)[0]?.event_type).toBe('deployed');
+  });
+});
+
+describe('routing', () => {
+  const [SUCCESS, FAILURE] = ['ReconciliationSucceeded', 'BuildFailed'];
+  test.each([
+    // dispatch_event, dispatch_on, and what becomes of a success and of a failure
+    ['flux-deploy', undefined, 'enqueue', 'not_routed'],
+    ['flux-deploy-failed', undefined, 'not_routed', 'enqueue'],
+    ['failed', undefined, 'enqueue', 'not_routed'],
+    ['flux-failed-deploy', undefined, 'enqueue', 'not_routed'],
+    ['flux-deploy', 'success', 'enqueue', 'not_routed'],
+    ['flux-deploy', 'failure', 'not_routed', 'enqueue'],
+    ['flux-deploy', 'any', 'enqueue', 'enqueue'],
+    ['flux-deploy-failed', 'success', 'enqueue', 'not_routed'],
+    ['flux-deploy-failed', 'any', 'enqueue', 'enqueue'],
+    ['flux-deploy', 'Success', 'invalid_dispatch_on', 'invalid_dispatch_on'],
+    ['flux-deploy', 'all', 'invalid_dispatch_on', 'invalid_dispatch_on'],
+    ['flux-deploy', '', 'invalid_dispatch_on', 'invalid_dispatch_on'],
+  ])(
+    '%s with dispatch_on %j: a success %s, a failure %s',
+    (dispatch_event, dispatch_on, success, failure) => {
+      const metadata = { dispatch_event, ...(dispatch_on === undefined ? {} : { dispatch_on }) };
+      expect(outcomeOf(decideOn({ reason: SUCCESS, metadata }))).toBe(success);
+      expect(outcomeOf(decideOn({ reason: FAILURE, metadata }))).toBe(failure);
+    },
+  );
+
+  test('an error under a success reason is told as a failure', () => {
+    const metadata = { dispatch_event: 'flux-deploy-failed' };
+    expect(requestsOf(decideOn({ reason: SUCCESS, severity: 'error', metadata }))[0]?.class).toBe('failure');
+    expect(outcomeOf(decideOn({ reason: SUCCESS, severity: 'error' }))).toBe('not_routed');
+  });
+});
+
+test.each([
+  [
+    'reason',
+    { reason: 'Progressing', metadata: { dispatch_repo: '', dispatch_event: '' } },
+    'ignored_reason',
+  ],
+  ['target', { metadata: { dispatch_repo: '', dispatch_event: '' } }, 'invalid_dispatch_repo'],
+  ['event type', { metadata: { dispatch_event: '', dispatch_on: '' } }, 'invalid_dispatch_event'],
+])('the first step that decides ends it: %s', (_, options, outcome) => {
+  expect(outcomeOf(decideOn(options))).toBe(outcome);
+});
+
+test.each([
+  [{ dispatch_repo: 'Evil/repo' }, /"Evil\/repo".*Altinn, Digdir/],
+  [{ dispatch_repo: 'nothing\nat all' }, /dispatch_repo "nothing\\nat all" must be owner\/name/],
+  [{ dispatch_repo: 'x'.repeat(100_000) }, /dispatch_repo "x+…" must be owner\/name/],
+  [{ dispatch_event: 'a b' }, /dispatch_event "a b" must be 1 to 100 letters/],
+  [{ dispatch_on: 'all' }, /dispatch_on "all" must be success, failure or any/],
+  [{ dispatch_event: 'flux-deploy-failed' }, /a success \(ReconciliationSucceeded\).*flux-deploy-failed/],
+])('the message tells the team what to change, in one line: %#', (metadata, message) => {
+  const decision = decideOn({ metadata });
+  if (decision.kind === 'enqueue') throw new Error('it was enqueued');
+  expect(decision.message).toMatch(message);
+  expect(decision.message).not.toContain('\n');
+  expect(decision.message.length).toBeLessThan(300);
+});

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { createCredentials } from '@flux-dispatch/testbed/credentials';
+import { postSigned } from '@flux-dispatch/testbed/flux';
+import { startSystem } from '@flux-dispatch/testbed/system';
+import { until } from '@flux-dispatch/testbed/until';
+import { expect, inject, test } from 'vitest';
+import { loadFixtures } from '../support/recorded-events.ts';
+
+test('every line is JSON, and none has a token, key, signature or authorization header', async () => {
+  const { token, events } = loadFixtures('flux-events');
+  await using credentials = await createCredentials(token);
+  await using stub = await startGitHubStub(credentials.stub);
+  const redisUrl = new URL(inject('redisUrl'));
+  await using system = await startSystem({
+    ...{ redisUrl: redisUrl.href, githubUrl: stub.url, credentials },
+    env: { DISPATCH_RATE: 'off', LOG_LEVEL: 'trace' },
+  });
+  const url = system.ingests[0]?.eventsUrl ?? '';
+
+  // Whatever there is to log: refusals by GitHub, a dropped connection, events of every outcome, wrong signatures.
+  stub.setFaults([
+    { times: 2, action: { status: 500 } },
+    { times: 2, action: { status: 401 } },
+    { times: 2, action: { drop: true } },
+  ]);
+  for (const event of events) await postSigned(url, event.body, event.signature);
+  await postSigned(url, Buffer.from('{}'), events[0]?.signature ?? '');
+  const enqueued = events.filter(({ outcome }) => outcome === 'enqueued').length;
+  await until('all dispatches are at GitHub', () => stub.dispatches.length === enqueued);
+  await system.stop();
+
+  const processes = [...system.ingests, ...system.dispatchers].map(({ process }) => process);
+  const secrets = [
+    token,
+    ...readFileSync(credentials.privateKeyPath, 'utf8')
+      .split('\n')
+      .filter(line => line.length > 20),
+    ...events.map(({ signature }) => signature.replace('sha256=', '')),
+    'ghs_',
+  ];
+  for (const { stdout, stderr, log } of processes) {
+    expect(stderr).toEqual([]);
+    expect(log()).toHaveLength(stdout.length);
+    const text = stdout.join('\n');
+    for (const secret of secrets) expect(text).not.toContain(secret);
+    expect(text).not.toMatch(/authorization|bearer /i);
+  }
+
+  // One line for each event, and one for each attempt, with what an operator looks for.
+  const ingested = system.ingests[0]?.process.log().filter(({ msg }) => msg === 'Event') ?? [];
+  expect(ingested).toHaveLength(events.length + 1);
+  const delivered =
+    system.dispatchers[0]?.process.log().filter(({ outcome }) => outcome === 'delivered') ?? [];
+  expect(delivered).toHaveLength(enqueued);
+  for (const line of delivered) {
+    expect(line).toMatchObject({
+      product: expect.any(String),
+      env: expect.any(String),
+      repo: expect.stringMatching(/^Altinn\//),
+      event_type: expect.stringMatching(/^flux-/),
+      reason: expect.any(String),
+      dispatch_id: expect.any(String),
+    });
+  }
+});

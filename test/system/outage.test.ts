@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { backoff } from '@flux-dispatch/dispatcher/backoff';
+import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
+import { createProcessor } from '@flux-dispatch/dispatcher/processor';
+import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
+import { createGitHub } from '@flux-dispatch/github/github';
+import { parsePrivateKey } from '@flux-dispatch/github/private-key';
+import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { createClaims } from '@flux-dispatch/queue/claims';
+import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { createPause } from '@flux-dispatch/queue/pause';
+import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { createLogger } from '@flux-dispatch/runtime/log';
+import { createCredentials } from '@flux-dispatch/testbed/credentials';
+import { until } from '@flux-dispatch/testbed/until';
+import { Registry } from 'prom-client';
+import { expect, inject, test } from 'vitest';
+import { testDispatch } from '../support/a-dispatch.ts';
+
+const HOUR_MS = 3_600_000;
+/** How many times as fast as in life the retries pass: six hours are 10.8 seconds. */
+const SPEED = 2000;
+
+test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, and it is not stormed when it is back', async () => {
+  await using stack = new AsyncDisposableStack();
+  const credentials = stack.use(await createCredentials());
+  const stub = stack.use(await startGitHubStub(credentials.stub));
+  const log = createLogger('test', 'fatal');
+  const prefix = `{outage-${randomUUID()}}`;
+  const redis = connectWorker({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+  stack.defer(() => redis.disconnect());
+  const queue = openDispatchQueue(redis, prefix, log);
+  const metrics = createDispatcherMetrics(new Registry(), async () => []);
+  const pause = createPause(redis, queue.toKey('limiter'), metrics, log);
+  const deadLetters = openDeadLetters(redis, prefix, log);
+  const processor = createProcessor({
+    github: createGitHub({
+      apiUrl: stub.url,
+      appId: credentials.appId,
+      privateKey: async () => parsePrivateKey(await readFile(credentials.privateKeyPath)),
+      timeoutMs: 10_000,
+      onExhausted: () => undefined,
+      log,
+    }),
+    claims: createClaims(redis, prefix),
+    ...{ deadLetters, pause, metrics, log, now: Date.now },
+    config: {
+      ALLOWED_OWNERS: ['Altinn'],
+      DISPATCH_RETRY_WINDOW: (6 * HOUR_MS) / SPEED,
+      DEAD_LETTER_COOLDOWN: HOUR_MS,
+    },
+  });
+  const config = {
+    QUEUE_PREFIX: prefix,
+    DISPATCH_CONCURRENCY: 16,
+    DISPATCH_RATE: { max: 20, per: 100 },
+  } as const;
+  const worker = startDispatchWorker(redis, config, processor, log, attempt => backoff(attempt) / SPEED);
+  stack.defer(() => worker.close());
+
+  stub.setFaults([{ match: { method: 'POST', path: '^/repos/' }, action: { status: 503 } }]);
+  const startedAt = Date.now();
+  const dispatches = Array.from({ length: 100 }, () => testDispatch());
+  await queue.addBulk(dispatches.map(dispatchJob));
+  await until('five hours are over', () => Date.now() - startedAt > (5 * HOUR_MS) / SPEED);
+  stub.setFaults([]);
+  await until('all are at GitHub', () => stub.dispatches.length === 100);
+
+  expect(await deadLetters.queue.getJobCounts()).toMatchObject({ failed: 0, waiting: 0, active: 0 });
+  const times = stub.dispatches.map(({ receivedAt }) => Date.parse(receivedAt));
+  // The pace holds after an outage too: 100 dispatches take at least four of its windows, but for one that was begun.
+  expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(200);
+});
