@@ -5,7 +5,7 @@ import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, type TestContext, test } from 'vitest';
-import { story } from '../../dev/demo/scenario.ts';
+import { scenario } from '../../dev/demo/scenario.ts';
 import { onPath } from '../support/on-path.ts';
 import { type Dashboard, interpolate, readDashboard, thresholdsOf } from './grafana.ts';
 import { type Prometheus, type Sample, startPrometheus } from './prometheus-server.ts';
@@ -144,7 +144,7 @@ test('a real Prometheus: every alert is evaluated, and every panel answers, on g
   await askAll(dashboard, prometheus, LATENCIES);
 
   // A good day.
-  const steps = story(new Date(), 'test');
+  const steps = scenario(new Date(), 'test');
   for (const { title, body, expected } of steps) expect(await s.post(body), title).toBe(expected.outcome);
   const dispatched = steps.filter(({ expected }) => expected.dispatched).length;
   await metricIs(prometheus, 'sum(flux_dispatch_dispatches_total)', dispatched);
