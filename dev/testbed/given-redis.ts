@@ -6,14 +6,23 @@ import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Redis } from 'ioredis';
 import type { RedisEnvironment, TestRedis } from './test-redis.ts';
 
+export interface GivenRedisOptions {
+  /** Whether its `url` alone must lead to it. Default: false. */
+  readonly urlAlone?: boolean | undefined;
+  /** How long Redis may take to prove usable, in milliseconds; with sentinels twice as long. Default: 2500. */
+  readonly withinMs?: number | undefined;
+}
+
 const ANSWERS_WITHIN_MS = 2500;
 
 /**
  * The Redis of `REDIS_URL`, once it has proved usable.
- * @param urlAlone whether its `url` alone must lead to it
- * @throws within 3 s where it is not usable, with the reason and without the password
+ * @throws within `withinMs` where it is not usable, with the reason and without the password
  */
-export async function givenRedis(given: RedisEnvironment, urlAlone = false): Promise<TestRedis> {
+export async function givenRedis(
+  given: RedisEnvironment,
+  { urlAlone = false, withinMs = ANSWERS_WITHIN_MS }: GivenRedisOptions = {},
+): Promise<TestRedis> {
   const { REDIS_URL = '', REDIS_PASSWORD_PATH: passwordPath, REDIS_CA_PATH: caPath } = given;
   if (urlAlone) {
     const obstacle = REDIS_URL.startsWith('redis-sentinel:')
@@ -26,7 +35,7 @@ export async function givenRedis(given: RedisEnvironment, urlAlone = false): Pro
       throw new Error(`${obstacle}, which works for the demo only. ${instead}`);
     }
   }
-  (await openGivenRedis(given)).disconnect();
+  (await openGivenRedis(given, withinMs)).disconnect();
   return {
     url: passwordPath ? withPassword(REDIS_URL, passwordPath) : REDIS_URL,
     env: {
@@ -41,16 +50,18 @@ export async function givenRedis(given: RedisEnvironment, urlAlone = false): Pro
 
 /**
  * Connects as the processes of flux-dispatch do, to a primary that answers PING.
- * @throws within 3 s where that fails, with the reason and without the password
+ * @throws within `withinMs` where that fails, with the reason and without the password
  */
-export async function openGivenRedis(given: RedisEnvironment): Promise<Redis> {
+export async function openGivenRedis(given: RedisEnvironment, withinMs = ANSWERS_WITHIN_MS): Promise<Redis> {
   const parsed = parseEnvironment(REDIS_VARIABLES, { ...given });
   if (!parsed.ok) throw new Error(parsed.faults.map(({ message }) => message).join('\n'));
-  const redis = connectProducer(parsed.config, ANSWERS_WITHIN_MS, createLogger('testbed', 'fatal'));
+  const redis = connectProducer(parsed.config, withinMs, createLogger('testbed', 'fatal'));
   const { promise: failed, reject } = Promise.withResolvers<never>();
   redis.once('error', reject);
   redis.once('close', () => reject(new Error('the connection was closed')));
-  const late = after(ANSWERS_WITHIN_MS, undefined, { ref: false }).then(() => {
+  // A sentinel that hangs is given up after 2 s, and then the next one is asked.
+  const limitMs = parsed.config.REDIS_URL.sentinels ? 2 * withinMs : withinMs;
+  const late = after(limitMs, undefined, { ref: false }).then(() => {
     throw new Error('Socket timeout');
   });
   try {
@@ -58,7 +69,7 @@ export async function openGivenRedis(given: RedisEnvironment): Promise<Redis> {
     return redis;
   } catch (error) {
     redis.disconnect();
-    const reason = explain(error as NodeJS.ErrnoException, parsed.config);
+    const reason = explain(error as NodeJS.ErrnoException, parsed.config, limitMs);
     // Without its cause: ioredis' errors carry the command, and that of an AUTH has the password.
     throw new Error(
       `REDIS_URL is set, but ${reason}. Correct it, or unset REDIS_URL to have a Redis started`,
@@ -77,6 +88,7 @@ async function untilUsable(redis: Redis): Promise<void> {
 export function explain(
   error: Pick<NodeJS.ErrnoException, 'code' | 'message'>,
   { REDIS_URL: location, REDIS_PASSWORD_PATH: passwordPath }: RedisConfig,
+  withinMs: number,
 ): string {
   const { code = '', message } = error;
   const { sentinels, host = '', port, name, db, tls } = location;
@@ -105,7 +117,7 @@ export function explain(
   if (message.startsWith('Unknown RESP type')) return `what answers on ${where} is not Redis`;
   if (code === 'ETIMEDOUT' || message.startsWith('Socket timeout')) {
     const hint = tls ? '. If it does not speak TLS, write redis:// instead of rediss://' : '';
-    return `${sentinels ? 'Redis' : where} did not answer within ${ANSWERS_WITHIN_MS / 1000} s${hint}`;
+    return `${sentinels ? 'Redis' : where} did not answer within ${withinMs / 1000} s${hint}`;
   }
   if (code === 'ECONNRESET' || code === 'EPIPE' || message === 'the connection was closed') {
     const hint = tls ? '' : '. If it expects TLS, write rediss:// instead of redis://';

@@ -43,7 +43,7 @@ export function acquireRedis(options: RedisOptions & { controllable: true }): Pr
 export function acquireRedis(options: RedisOptions): Promise<TestRedis>;
 export async function acquireRedis(options: RedisOptions): Promise<TestRedis> {
   const { given, path = '', controllable = false, ways = WAYS, note = toStandardError } = options;
-  if (given?.REDIS_URL && !controllable) return givenRedis(given, options.urlAlone);
+  if (given?.REDIS_URL && !controllable) return givenRedis(given, { urlAlone: options.urlAlone });
 
   const start: Record<Way, () => Promise<TestRedis>> = {
     testcontainers: () => startRedisContainer(options, note),
