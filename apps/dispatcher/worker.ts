@@ -1,6 +1,6 @@
 import { DISPATCH_QUEUE } from '@flux-dispatch/queue/keys';
-import type { Rate } from '@flux-dispatch/runtime/env';
 import type { Logger } from '@flux-dispatch/runtime/log';
+import type { Rate } from '@flux-dispatch/runtime/variable';
 import { Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { backoff } from './backoff.ts';

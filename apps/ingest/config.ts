@@ -2,21 +2,22 @@ import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
 import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
 import { EVENT_TYPE } from '@flux-dispatch/routing/decide';
 import {
-  address,
-  duration,
   type Environment,
   type Fault,
+  PROCESS_VARIABLES,
+  parseEnvironment,
+  requiredUnless,
+} from '@flux-dispatch/runtime/env';
+import {
+  address,
+  duration,
   flag,
   integer,
   list,
   matching,
   mountedFile,
   oneOf,
-  PROCESS_VARIABLES,
-  parseEnvironment,
-  type Rule,
-  requiredUnless,
-} from '@flux-dispatch/runtime/env';
+} from '@flux-dispatch/runtime/variable';
 import { parseTokens } from './token.ts';
 
 const REASONS = list(/^[A-Za-z]{1,100}$/, 'a comma-separated list of Flux reasons');
@@ -26,9 +27,7 @@ const VARIABLES = {
   ...REDIS_VARIABLES,
   REDIS_WAIT_REPLICAS: integer(0, 100).prefault('0'),
   LISTEN_ADDR: address.prefault(':8080'),
-  HMAC_TOKEN_PATH: mountedFile(content =>
-    parseTokens(content).length === 0 ? 'is empty: it must hold the token of the Flux Provider' : undefined,
-  ).optional(),
+  HMAC_TOKEN_PATH: mountedFile(parseTokens).optional(),
   ALLOW_UNSIGNED: flag.prefault('false'),
   ALLOWED_OWNERS: list(
     /^[A-Za-z0-9._-]+$/,
@@ -57,11 +56,12 @@ export function parseIngestConfig(env: Environment) {
 
 export type IngestConfig = Extract<ReturnType<typeof parseIngestConfig>, { ok: true }>['config'];
 
-const disjointReasons: Rule = (env): Fault | undefined => {
-  const reasons = (value: string | undefined, otherwise: readonly string[]) =>
-    value === undefined ? otherwise : value.split(',').map(reason => reason.trim());
-  const failures = new Set(reasons(env['FAILURE_REASONS'], FAILURE_REASONS));
-  const both = reasons(env['SUCCESS_REASONS'], SUCCESS_REASONS).filter(reason => failures.has(reason));
+const disjointReasons = (config: {
+  SUCCESS_REASONS?: string[];
+  FAILURE_REASONS?: string[];
+}): Fault | undefined => {
+  const { SUCCESS_REASONS: successes = [], FAILURE_REASONS: failures = [] } = config;
+  const both = successes.filter(reason => failures.includes(reason));
   if (both.length === 0) return undefined;
   return {
     variable: 'SUCCESS_REASONS',

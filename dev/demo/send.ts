@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { httpUrl, mountedFile, parseEnvironment } from '@flux-dispatch/runtime/env';
+import { parseEnvironment } from '@flux-dispatch/runtime/env';
+import { httpUrl, mountedFile } from '@flux-dispatch/runtime/variable';
 import { tellStory } from './run-scenario.ts';
 
 // Tells the story to a system that is up already, with a stand-in for GitHub: docker-compose.yml.
