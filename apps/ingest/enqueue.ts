@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
+import { redisUnavailable } from '@flux-dispatch/queue/redis';
 import type { DispatchRequest } from '@flux-dispatch/routing/decide';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -40,9 +41,8 @@ export async function enqueue(
 ): Promise<EnqueueResult> {
   const { redis, timeoutMs, now } = dependencies;
   const startedAt = now();
-  if (redis.status !== 'ready') {
-    return { kind: 'unavailable', timedOut: false, reason: `Redis is away (${redis.status})` };
-  }
+  const reason = redisUnavailable(redis);
+  if (reason !== undefined) return { kind: 'unavailable', timedOut: false, reason };
   const timer = new AbortController();
   const timeout = delay(timeoutMs, 'timeout' as const, { signal: timer.signal });
   // Aborting the timer rejects it, which nobody is interested in by then.

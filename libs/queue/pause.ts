@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { DispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import type { RateLimit } from '@flux-dispatch/github/classify';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Redis } from 'ioredis';
+import { defineScript } from './script.ts';
 
 /** Pauses the queue on every replica for as long as GitHub asks. */
 export type Pause = (limit: RateLimit) => Promise<void>;
@@ -13,7 +12,6 @@ const FIRST_UNTOLD_MS = 60_000;
 const LONGEST_UNTOLD_MS = 3_600_000;
 // More jobs than any worker's limiter allows: what BullMQ's own queue.rateLimit() sets, which however overwrites.
 const EXHAUSTED = Number.MAX_SAFE_INTEGER;
-const LUA = readFileSync(join(import.meta.dirname, 'pause.lua'), 'utf8');
 
 /**
  * Counts and logs each pause.
@@ -25,11 +23,12 @@ export function createPause(
   metrics: Pick<DispatcherMetrics, 'rateLimited'>,
   log: Logger,
 ): Pause {
+  const pause = defineScript<number>(redis, 'pause.lua');
   return async ({ kind, waitMs }) => {
     const told = waitMs === undefined ? -1 : Math.ceil(waitMs);
     const untold = [FIRST_UNTOLD_MS, LONGEST_UNTOLD_MS];
     const keys = [limiterKey, `${limiterKey}:untold`];
-    const pausedMs = Number(await redis.eval(LUA, 2, ...keys, told, ...untold, EXHAUSTED));
+    const pausedMs = await pause(keys, [told, ...untold, EXHAUSTED]);
     metrics.rateLimited.inc({ kind });
     log.warn({ limit: kind, pause_ms: pausedMs }, "GitHub's rate limit: the queue pauses on every replica");
   };

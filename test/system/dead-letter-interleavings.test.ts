@@ -12,7 +12,7 @@ import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-lett
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import type { DispatchRequest } from '@flux-dispatch/routing/decide';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Worker } from 'bullmq';

@@ -11,7 +11,8 @@ import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPause } from '@flux-dispatch/queue/pause';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { until } from '@flux-dispatch/testbed/until';
@@ -29,7 +30,7 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   const stub = stack.use(await startGitHubStub(credentials.stub));
   const log = createLogger('test', 'fatal');
   const prefix = `{outage-${randomUUID()}}`;
-  const redis = connectWorker({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+  const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const queue = openDispatchQueue(redis, prefix, log);
   const metrics = createDispatcherMetrics(new Registry(), async () => []);

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createPause } from '@flux-dispatch/queue/pause';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
@@ -86,7 +87,7 @@ test('an answer that says it was the last within the limit pauses before a refus
 describe('a pause', () => {
   function openPause() {
     const log = createLogger('test', 'fatal');
-    const redis = connectWorker({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+    const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
     const key = `pause-${randomUUID()}`;
     const metrics = createDispatcherMetrics(new Registry(), async () => []);
     const pause = createPause(redis, key, metrics, log);
