@@ -168,7 +168,8 @@ function isAuthentic(
   allowUnsigned: boolean,
 ): boolean {
   if (allowUnsigned && (signature === '' || tokens.length === 0)) return true;
-  return verifySignature(body, signature, tokens);
+  const keys = tokens.map(secret => ({ secret }));
+  return verifySignature(body, signature, keys) !== undefined;
 }
 
 function signatureFault(signature: string): string {
