@@ -6,14 +6,14 @@ import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { createProcessor } from '@flux-dispatch/dispatcher/processor';
 import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
 import type { SendResult } from '@flux-dispatch/github/classify';
-import { enqueue } from '@flux-dispatch/ingest/enqueue';
+import { createEnqueue } from '@flux-dispatch/ingest/enqueue';
 import { type Admission, type Claims, createClaims, type Holder } from '@flux-dispatch/queue/claims';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis';
-import type { DispatchRequest } from '@flux-dispatch/routing/decide';
+import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Worker } from 'bullmq';
 import fc from 'fast-check';
@@ -434,7 +434,7 @@ async function openStage(redisUrl: string): Promise<Stage> {
     pass(SECOND_MS / 2);
     const acceptedAt = now;
     const id = `${name}${++events}`;
-    const request: DispatchRequest = {
+    const candidate: DispatchCandidate = {
       ...testDispatch({ ...OBJECT, ...DEPLOYMENTS[name] }),
       ...{ stream_id: DEPLOYMENTS[name].class, event_time: Math.floor(now / SECOND_MS) },
       ...{ repeat: 'duplicate', renewal_ms: DAY_MS },
@@ -451,11 +451,12 @@ async function openStage(redisUrl: string): Promise<Stage> {
     };
     await start('event', async work => {
       work.deployment = name;
-      const result = await enqueue([request], {
+      const enqueue = createEnqueue({
         ...{ redis, queue: { addBulk }, claims: { admit }, newId: () => id, now: () => Date.now() },
         ...{ timeoutMs: DAY_MS, waitReplicas: 0 },
       });
-      const accepted = result.kind === 'done' && result.dispatches[0]?.outcome === 'enqueued';
+      const result = await enqueue([candidate]);
+      const accepted = result.kind === 'done' && result.results[0]?.outcome === 'enqueued';
       if (accepted && !ledger.find(id)) wrong.push(`${id} was accepted, and is not queued`);
     });
   }
