@@ -1,4 +1,5 @@
 import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
+import { ALLOWED_OWNERS_VARIABLE } from '@flux-dispatch/github/allowed-owners';
 import {
   duration,
   type Environment,
@@ -16,10 +17,7 @@ const REASONS = list(/^[A-Za-z]{1,100}$/, 'a comma-separated list of Flux reason
 
 /** The variables that decide what happens to an event, and with which status it is answered. */
 export const ROUTING_VARIABLES = {
-  ALLOWED_OWNERS: list(
-    /^[A-Za-z0-9._-]+$/,
-    'a comma-separated list of GitHub organizations or users',
-  ).prefault('Altinn'),
+  ...ALLOWED_OWNERS_VARIABLE,
   REJECT_STATUS: oneOf('422', '200').transform(Number).prefault('422'),
   DEFAULT_DISPATCH_EVENT: matching(EVENT_TYPE.pattern, EVENT_TYPE.form).prefault('flux-deploy'),
   SUCCESS_REASONS: REASONS.prefault(SUCCESS_REASONS.join()),

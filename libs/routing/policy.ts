@@ -1,4 +1,4 @@
-import { isAllowedOwner } from '@flux-dispatch/github/repository';
+import { isAllowedOwner } from '@flux-dispatch/github/allowed-owners';
 import { quote } from './text.ts';
 
 /** Why a dispatch to one of the repositories is not allowed, in one line; undefined where all are allowed. */

@@ -5,8 +5,10 @@ import { startDeadLetterWorker } from '@flux-dispatch/dispatcher/dead-letter-wor
 import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { createProcessor } from '@flux-dispatch/dispatcher/processor';
 import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
-import type { SendResult } from '@flux-dispatch/github/classify';
 import { createEnqueue } from '@flux-dispatch/ingest/enqueue';
+import type { ApiResult } from '@flux-dispatch/github/api-result';
+import { classify } from '@flux-dispatch/github/classify';
+import type { Verdict } from '@flux-dispatch/github/verdict';
 import { type Admission, type Claims, createClaims, type Holder } from '@flux-dispatch/queue/claims';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
@@ -316,7 +318,7 @@ async function openStage(redisUrl: string): Promise<Stage> {
   const queues = { dispatch: openDispatchQueue(redis, prefix, log), deadLetter: deadLetters.queue };
   const config = { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 100 * DAY_MS, DEAD_LETTER_COOLDOWN: 0 };
   const processor = createProcessor({
-    ...{ claims, deadLetters, log, config, github: { send }, now: () => Date.now() },
+    ...{ claims, deadLetters, log, config, github: { attempt }, now: () => Date.now() },
     pause: async () => undefined,
     metrics: createDispatcherMetrics(new Registry(), async () => []),
   });
@@ -366,15 +368,15 @@ async function openStage(redisUrl: string): Promise<Stage> {
   }
 
   /** GitHub. */
-  function send({ payload }: Dispatch): Promise<SendResult> {
+  async function attempt({ payload, repo }: Dispatch): Promise<Verdict> {
     const work = underWay.getStore();
     if (!work) throw new Error('A dispatch is sent by nobody');
-    const { promise, resolve } = Promise.withResolvers<SendResult>();
-    const unreachable = () => resolve({ kind: 'network', step: 'dispatch', message: 'refused' });
+    const { promise, resolve } = Promise.withResolvers<ApiResult>();
+    const unreachable = () => resolve({ kind: 'network', call: 'dispatch', message: 'refused' });
     ask(work, {
       async go() {
         ledger.answered(payload.dispatch_id, answer, now);
-        resolve({ kind: 'response', step: 'dispatch', status: answer, headers: {}, message: '' });
+        resolve({ kind: 'response', call: 'dispatch', status: answer, headers: {}, message: '' });
       },
       refuse: unreachable,
       async lose() {
@@ -384,7 +386,7 @@ async function openStage(redisUrl: string): Promise<Stage> {
         return 'given up';
       },
     });
-    return promise;
+    return classify(await promise, repo, now);
   }
 
   async function start(of: Work['of'], act: (work: Work) => Promise<void>): Promise<Work> {
