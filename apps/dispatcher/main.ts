@@ -13,11 +13,12 @@ import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
 import { type DispatcherConfig, parseDispatcherConfig } from './config.ts';
-import { startDeadLetterWorker, startRetention } from './dead-letter-worker.ts';
+import { startDeadLetterWorker } from './dead-letter-worker.ts';
 import { createDispatcherMetrics } from './metrics.ts';
 import { createRateLimitPause, type RateLimitPause } from './pause.ts';
 import { createProcessor } from './processor.ts';
 import { watchProgress } from './progress.ts';
+import { startRetention } from './retention.ts';
 import { startDispatchWorker, stopWorker } from './worker.ts';
 
 // Probes and scrapes ask Redis for something: they would rather have no answer than a late one.

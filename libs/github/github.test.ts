@@ -243,6 +243,25 @@ describe('what goes wrong on the way', () => {
   });
 });
 
+// The App and its installation each have a limit: the look-up and the token count for one, the dispatch for the other.
+test.each<[string, number, Partial<AppOptions>, string[], Partial<Verdict>]>([
+  ['that for the token', 2, {}, ['primary'], { kind: 'delivered', limit: undefined }],
+  ['the look-up, so the token is refused', 1, {}, ['primary'], { kind: 'pause', code: '403' }],
+  [
+    'those for the token and the dispatch, whose verdict says so itself',
+    1,
+    { installationId: OWNERS.Altinn },
+    ['primary'],
+    { kind: 'delivered', limit: { kind: 'primary', waitMs: expect.any(Number) } },
+  ],
+])('the last call within a limit is reported: %s', async (_, limit, options, exhausted, verdict) => {
+  const limits: string[] = [];
+  await using d = await desk({ ...options, onExhausted: ({ kind }) => limits.push(kind) });
+  d.stub.setRateLimit({ limit, windowMs: MINUTES });
+  expect(await d.attempt()).toMatchObject(verdict);
+  expect(limits).toEqual(exhausted);
+});
+
 describe("the App's key", () => {
   test('when it is rotated: the new one is used from when it is read, also where there are tokens yet', async () => {
     await using own = await createCredentials();
