@@ -5,10 +5,10 @@ import { startDeadLetterWorker } from '@flux-dispatch/dispatcher/dead-letter-wor
 import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { createProcessor } from '@flux-dispatch/dispatcher/processor';
 import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
-import { createEnqueue } from '@flux-dispatch/ingest/enqueue';
 import type { ApiResult } from '@flux-dispatch/github/api-result';
 import { classify } from '@flux-dispatch/github/classify';
 import type { Verdict } from '@flux-dispatch/github/verdict';
+import { createEnqueue } from '@flux-dispatch/ingest/enqueue';
 import { type Admission, type Claims, createClaims, type Holder } from '@flux-dispatch/queue/claims';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
