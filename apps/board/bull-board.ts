@@ -1,6 +1,7 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { KoaAdapter } from '@bull-board/koa';
+import { LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
 import type { Queue } from 'bullmq';
 import type { Middleware } from 'koa';
 import { readableDeadLetter, readableDispatch } from './readable.ts';
@@ -16,7 +17,7 @@ class ViewsAndActions extends KoaAdapter {
   }
 }
 
-/** The queue of dispatches, with a pause of GitHub's for what it is, and the pace of DISPATCH_RATE for none. */
+/** The queue of dispatches, which shows a pause for GitHub's rate limit and leaves out the pace of DISPATCH_RATE. */
 class DispatchQueue extends BullMQAdapter {
   readonly #dispatches: Queue;
 
@@ -26,8 +27,7 @@ class DispatchQueue extends BullMQAdapter {
   }
 
   override async getActiveRateLimitTtl(): Promise<number> {
-    // A pause is a count beyond every limit (apps/dispatcher/pause.lua).
-    return Math.max(0, await this.#dispatches.getRateLimitTtl(Number.MAX_SAFE_INTEGER));
+    return Math.max(0, await this.#dispatches.getRateLimitTtl(LIMITER_EXHAUSTED));
   }
 }
 

@@ -1,3 +1,4 @@
+import { ALLOWED_OWNERS_VARIABLE } from '@flux-dispatch/github/allowed-owners';
 import { parsePrivateKey } from '@flux-dispatch/github/private-key';
 import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
 import {
@@ -11,7 +12,6 @@ import {
   flag,
   httpUrl,
   integer,
-  list,
   matching,
   mountedFile,
   rate,
@@ -20,10 +20,7 @@ import {
 const VARIABLES = {
   ...PROCESS_VARIABLES,
   ...REDIS_VARIABLES,
-  ALLOWED_OWNERS: list(
-    /^[A-Za-z0-9._-]+$/,
-    'a comma-separated list of GitHub organizations or users',
-  ).prefault('Altinn'),
+  ...ALLOWED_OWNERS_VARIABLE,
   GITHUB_APP_ID: matching(/^[A-Za-z0-9._-]{1,100}$/, "the GitHub App's id or client id").optional(),
   GITHUB_PRIVATE_KEY_PATH: mountedFile(parsePrivateKey).optional(),
   GITHUB_INSTALLATION_ID: integer(1, Number.MAX_SAFE_INTEGER).optional(),
@@ -43,3 +40,5 @@ export function parseDispatcherConfig(env: Environment) {
     requiredUnless('GITHUB_PRIVATE_KEY_PATH', 'DRY_RUN'),
   ]);
 }
+
+export type DispatcherConfig = Extract<ReturnType<typeof parseDispatcherConfig>, { ok: true }>['config'];

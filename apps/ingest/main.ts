@@ -8,7 +8,7 @@ import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { parseIngestConfig } from './config.ts';
-import { enqueue } from './enqueue.ts';
+import { createEnqueue } from './enqueue.ts';
 import { createIngestMetrics } from './metrics.ts';
 import { createIngestApp } from './server.ts';
 import { tokenFile } from './token.ts';
@@ -38,16 +38,15 @@ await runProcess('ingest', parseIngestConfig(process.env), async running => {
   const app = createIngestApp({
     config,
     tokens: config.HMAC_TOKEN_PATH ? tokenFile(config.HMAC_TOKEN_PATH, log) : async () => [],
-    enqueue: requests =>
-      enqueue(requests, {
-        redis,
-        queue,
-        claims,
-        timeoutMs: config.QUEUE_TIMEOUT,
-        waitReplicas: config.REDIS_WAIT_REPLICAS,
-        newId: randomUUID,
-        now: Date.now,
-      }),
+    enqueue: createEnqueue({
+      redis,
+      queue,
+      claims,
+      timeoutMs: config.QUEUE_TIMEOUT,
+      waitReplicas: config.REDIS_WAIT_REPLICAS,
+      newId: randomUUID,
+      now: Date.now,
+    }),
     probes,
     metrics,
     log,

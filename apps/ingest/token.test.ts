@@ -35,9 +35,9 @@ test('a token is bytes, also where they are no text', () => {
 
 test('a Provider signs with its Secret, which has the newline or not: either matches', () => {
   const body = Buffer.from('{}');
-  const tokens = parseTokens(Buffer.from('token\n'));
-  expect(verifySignature(body, sign(body, Buffer.from('token')), tokens)).toBe(true);
-  expect(verifySignature(body, sign(body, Buffer.from('token\n')), tokens)).toBe(true);
+  const keys = parseTokens(Buffer.from('token\n')).map(secret => ({ secret }));
+  expect(verifySignature(body, sign(body, Buffer.from('token')), keys)).toBeDefined();
+  expect(verifySignature(body, sign(body, Buffer.from('token\n')), keys)).toBeDefined();
 });
 
 test('a file that cannot be read: no token, one line in the log, and a recovery', async () => {

@@ -21,6 +21,11 @@ export interface Claims {
    * @param run when the job that ends was queued, in milliseconds since the epoch. If it was queued again since, its claim stays
    */
   settleDead(jobId: string, dedupId: string, cooldownMs: number, run?: number): Promise<void>;
+  /**
+   * Ends the claim of a dispatch that is not to be sent any more.
+   * @param run when the job that ends was queued, in milliseconds since the epoch. Queued again since, it keeps its claim
+   */
+  release(jobId: string, dedupId: string, run: number): Promise<void>;
   /** Ends a claim that a dead dispatch still holds for its cooldown. Any other claim stays. */
   endCooldown(dedupId: string): Promise<void>;
   /** Whether this job was delivered before: its worker died between GitHub's answer and the end of the job. */
@@ -83,6 +88,7 @@ export function createClaims(redis: Redis, prefix: string): Claims {
     settleDelivered: (jobId, { dedup_id, claim }) =>
       settle(jobId, dedup_id, claim.delivered_ttl_ms, claim.max_delivered),
     settleDead: (jobId, dedupId, cooldownMs, run) => settle(jobId, dedupId, cooldownMs, 0, run),
+    release: (jobId, dedupId, run) => settle(jobId, dedupId, 0, 0, run),
     async endCooldown(dedupId) {
       await endCooldown([keys.claim(dedupId), keys.delivered], [dedupId]);
     },

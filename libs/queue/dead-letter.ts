@@ -48,10 +48,12 @@ export interface DeadLetters {
   /** Whether this death has its entry already. */
   isBuried(death: Pick<Death, 'dispatch_id' | 'dedup_id' | 'run'>): Promise<boolean>;
   /**
-   * Removes the entry of a dispatch that no longer needs one, and with `older` also that of an older dispatch of the same
-   * dedup id. The entry of a newer one stays. Waits for an entry that is being parked or redriven.
+   * Removes the entry of a dispatch, if it has one. That of another with the same dedup id stays. Waits for an entry that
+   * is being parked or redriven.
    */
-  discharge(dispatch: Dispatch, older: 'and older' | undefined): Promise<void>;
+  removeOwn(dispatch: Dispatch): Promise<void>;
+  /** The same, and also for the entry of an older dispatch with the same dedup id. That of a newer one stays. */
+  removeOwnAndOlder(dispatch: Dispatch): Promise<void>;
 }
 
 // How long to wait before looking again at an entry that is being parked or redriven.
@@ -69,6 +71,12 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
   async function isBuried(death: Parameters<DeadLetters['isBuried']>[0]): Promise<boolean> {
     const entry = (await queue.getJob(entryId(death)))?.data;
     return entry?.dispatch_id === death.dispatch_id && entry.run === death.run;
+  }
+
+  /** @param olderThan also the entry of a dispatch that was accepted before that, in milliseconds since the epoch */
+  async function remove({ dedup_id, payload }: Dispatch, olderThan: number): Promise<void> {
+    const values = [dedup_id, payload.dispatch_id, olderThan];
+    while ((await removeParked(keysOf(dedup_id), values)) === 'busy') await delay(BUSY_MS);
   }
 
   return {
@@ -97,10 +105,8 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
         if (outcome === 'busy') await delay(BUSY_MS);
       }
     },
-    async discharge({ dedup_id, accepted_at, payload }, older) {
-      const values = [dedup_id, payload.dispatch_id, older ? accepted_at : 0];
-      while ((await removeParked(keysOf(dedup_id), values)) === 'busy') await delay(BUSY_MS);
-    },
+    removeOwn: dispatch => remove(dispatch, 0),
+    removeOwnAndOlder: dispatch => remove(dispatch, dispatch.accepted_at),
   };
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { backoff } from '@flux-dispatch/dispatcher/backoff';
 import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
+import { createRateLimitPause } from '@flux-dispatch/dispatcher/pause';
 import { createProcessor } from '@flux-dispatch/dispatcher/processor';
 import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
 import { createGitHub } from '@flux-dispatch/github/github';
@@ -10,7 +11,7 @@ import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { createPause } from '@flux-dispatch/queue/pause';
+import { createPause } from '@flux-dispatch/queue/limiter';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
@@ -34,7 +35,7 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   stack.defer(() => redis.disconnect());
   const queue = openDispatchQueue(redis, prefix, log);
   const metrics = createDispatcherMetrics(new Registry(), async () => []);
-  const pause = createPause(redis, queue.toKey('limiter'), metrics, log);
+  const pause = createRateLimitPause(createPause(queue, redis), metrics, log);
   const deadLetters = openDeadLetters(redis, prefix, log);
   const processor = createProcessor({
     github: createGitHub({
