@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { startSystem } from '@flux-dispatch/testbed/system';
@@ -14,7 +15,7 @@ export async function measureClaim({ redisUrl }: BenchContext): Promise<void> {
   const location = parseRedisUrl(redisUrl);
   if (!location) throw new Error('REDIS_URL cannot be parsed');
   const log = createLogger('bench', 'fatal');
-  const connection = connectWorker({ REDIS_URL: location }, log);
+  const connection = connectPatient({ REDIS_URL: location }, log);
   const queue = openDispatchQueue(connection, `{bench-${randomUUID()}}`, log);
   const data = { repo: 'Altinn/bench', event_type: 'flux-deploy', payload: { environment: '', reason: '' } };
   const add = (claimed: boolean) => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { httpUrl, mountedFile, parseEnvironment } from '@flux-dispatch/runtime/env';
+import { parseEnvironment } from '@flux-dispatch/runtime/env';
+import { httpUrl, mountedFile } from '@flux-dispatch/runtime/variable';
 import { runScenario } from './run-scenario.ts';
 
 // Runs the scenario on a system that is up already, with a stand-in for GitHub: docker-compose.yml.

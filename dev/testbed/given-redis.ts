@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
-import { connectProducer, REDIS_VARIABLES, type RedisConfig } from '@flux-dispatch/queue/redis';
+import { connectFailFast, REDIS_VARIABLES, type RedisConfig } from '@flux-dispatch/queue/redis';
 import { parseEnvironment } from '@flux-dispatch/runtime/env';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Redis } from 'ioredis';
@@ -55,7 +55,7 @@ export async function givenRedis(
 export async function openGivenRedis(given: RedisEnvironment, withinMs = ANSWERS_WITHIN_MS): Promise<Redis> {
   const parsed = parseEnvironment(REDIS_VARIABLES, { ...given });
   if (!parsed.ok) throw new Error(parsed.faults.map(({ message }) => message).join('\n'));
-  const redis = connectProducer(parsed.config, withinMs, createLogger('testbed', 'fatal'));
+  const redis = connectFailFast(parsed.config, withinMs, createLogger('testbed', 'fatal'));
   const { promise: failed, reject } = Promise.withResolvers<never>();
   redis.once('error', reject);
   redis.once('close', () => reject(new Error('the connection was closed')));

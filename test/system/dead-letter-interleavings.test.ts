@@ -5,15 +5,17 @@ import { startDeadLetterWorker } from '@flux-dispatch/dispatcher/dead-letter-wor
 import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { createProcessor } from '@flux-dispatch/dispatcher/processor';
 import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
-import type { SendResult } from '@flux-dispatch/github/classify';
-import { enqueue } from '@flux-dispatch/ingest/enqueue';
+import type { ApiResult } from '@flux-dispatch/github/api-result';
+import { classify } from '@flux-dispatch/github/classify';
+import type { Verdict } from '@flux-dispatch/github/verdict';
+import { createEnqueue } from '@flux-dispatch/ingest/enqueue';
 import { type Admission, type Claims, createClaims, type Holder } from '@flux-dispatch/queue/claims';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis';
-import type { DispatchRequest } from '@flux-dispatch/routing/decide';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
+import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Worker } from 'bullmq';
 import fc from 'fast-check';
@@ -316,7 +318,7 @@ async function openStage(redisUrl: string): Promise<Stage> {
   const queues = { dispatch: openDispatchQueue(redis, prefix, log), deadLetter: deadLetters.queue };
   const config = { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 100 * DAY_MS, DEAD_LETTER_COOLDOWN: 0 };
   const processor = createProcessor({
-    ...{ claims, deadLetters, log, config, github: { send }, now: () => Date.now() },
+    ...{ claims, deadLetters, log, config, github: { attempt }, now: () => Date.now() },
     pause: async () => undefined,
     metrics: createDispatcherMetrics(new Registry(), async () => []),
   });
@@ -366,15 +368,15 @@ async function openStage(redisUrl: string): Promise<Stage> {
   }
 
   /** GitHub. */
-  function send({ payload }: Dispatch): Promise<SendResult> {
+  async function attempt({ payload, repo }: Dispatch): Promise<Verdict> {
     const work = underWay.getStore();
     if (!work) throw new Error('A dispatch is sent by nobody');
-    const { promise, resolve } = Promise.withResolvers<SendResult>();
-    const unreachable = () => resolve({ kind: 'network', step: 'dispatch', message: 'refused' });
+    const { promise, resolve } = Promise.withResolvers<ApiResult>();
+    const unreachable = () => resolve({ kind: 'network', call: 'dispatch', message: 'refused' });
     ask(work, {
       async go() {
         ledger.answered(payload.dispatch_id, answer, now);
-        resolve({ kind: 'response', step: 'dispatch', status: answer, headers: {}, message: '' });
+        resolve({ kind: 'response', call: 'dispatch', status: answer, headers: {}, message: '' });
       },
       refuse: unreachable,
       async lose() {
@@ -384,7 +386,7 @@ async function openStage(redisUrl: string): Promise<Stage> {
         return 'given up';
       },
     });
-    return promise;
+    return classify(await promise, repo, now);
   }
 
   async function start(of: Work['of'], act: (work: Work) => Promise<void>): Promise<Work> {
@@ -434,7 +436,7 @@ async function openStage(redisUrl: string): Promise<Stage> {
     pass(SECOND_MS / 2);
     const acceptedAt = now;
     const id = `${name}${++events}`;
-    const request: DispatchRequest = {
+    const candidate: DispatchCandidate = {
       ...testDispatch({ ...OBJECT, ...DEPLOYMENTS[name] }),
       ...{ stream_id: DEPLOYMENTS[name].class, event_time: Math.floor(now / SECOND_MS) },
       ...{ repeat: 'duplicate', renewal_ms: DAY_MS },
@@ -451,11 +453,12 @@ async function openStage(redisUrl: string): Promise<Stage> {
     };
     await start('event', async work => {
       work.deployment = name;
-      const result = await enqueue([request], {
+      const enqueue = createEnqueue({
         ...{ redis, queue: { addBulk }, claims: { admit }, newId: () => id, now: () => Date.now() },
         ...{ timeoutMs: DAY_MS, waitReplicas: 0 },
       });
-      const accepted = result.kind === 'done' && result.dispatches[0]?.outcome === 'enqueued';
+      const result = await enqueue([candidate]);
+      const accepted = result.kind === 'done' && result.results[0]?.outcome === 'enqueued';
       if (accepted && !ledger.find(id)) wrong.push(`${id} was accepted, and is not queued`);
     });
   }

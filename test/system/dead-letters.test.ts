@@ -3,7 +3,8 @@ import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-s
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
@@ -57,7 +58,7 @@ async function openDesk(env: Record<string, string> = {}): Promise<Desk> {
     }),
   );
   const log = createLogger('test', 'fatal');
-  const redis = connectWorker({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
+  const redis = connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const entries = openDeadLetters(redis, system.prefix, log).queue;
   let sent = 0;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { backoff } from '@flux-dispatch/dispatcher/backoff';
 import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
+import { createRateLimitPause } from '@flux-dispatch/dispatcher/pause';
 import { createProcessor } from '@flux-dispatch/dispatcher/processor';
 import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
 import { createGitHub } from '@flux-dispatch/github/github';
@@ -10,8 +11,9 @@ import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { createPause } from '@flux-dispatch/queue/pause';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { createPause } from '@flux-dispatch/queue/limiter';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { until } from '@flux-dispatch/testbed/until';
@@ -29,11 +31,11 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   const stub = stack.use(await startGitHubStub(credentials.stub));
   const log = createLogger('test', 'fatal');
   const prefix = `{outage-${randomUUID()}}`;
-  const redis = connectWorker({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+  const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const queue = openDispatchQueue(redis, prefix, log);
   const metrics = createDispatcherMetrics(new Registry(), async () => []);
-  const pause = createPause(redis, queue.toKey('limiter'), metrics, log);
+  const pause = createRateLimitPause(createPause(queue, redis), metrics, log);
   const deadLetters = openDeadLetters(redis, prefix, log);
   const processor = createProcessor({
     github: createGitHub({

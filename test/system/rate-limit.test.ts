@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { createPause } from '@flux-dispatch/queue/pause';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { createPause } from '@flux-dispatch/queue/limiter';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { readMetric } from '@flux-dispatch/testbed/metrics';
 import { type System, type SystemOptions, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
-import { Registry } from 'prom-client';
 import { describe, expect, inject, test } from 'vitest';
 
 async function openDesk(env: Record<string, string>, options: Partial<SystemOptions> = {}) {
@@ -86,13 +85,12 @@ test('an answer that says it was the last within the limit pauses before a refus
 describe('a pause', () => {
   function openPause() {
     const log = createLogger('test', 'fatal');
-    const redis = connectWorker({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+    const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
     const key = `pause-${randomUUID()}`;
-    const metrics = createDispatcherMetrics(new Registry(), async () => []);
-    const pause = createPause(redis, key, metrics, log);
+    const pause = createPause({ toKey: () => key }, redis);
     return {
-      told: (waitMs: number) => pause({ kind: 'secondary', waitMs }),
-      untold: () => pause({ kind: 'secondary', waitMs: undefined }),
+      told: (waitMs: number) => pause(waitMs),
+      untold: () => pause(undefined),
       left: () => redis.pttl(key),
       pace: (count: number, ms: number) => redis.set(key, count, 'PX', ms),
       over: () => redis.del(key),
@@ -103,10 +101,11 @@ describe('a pause', () => {
 
   test('is only ever lengthened', async () => {
     using p = openPause();
-    await p.told(30_000);
-    await p.told(10_000);
+    expect(await p.told(30_000)).toBe(30_000);
+    // What is left of the longer one.
+    expect(await p.told(10_000)).toSatisfy(about(30_000));
     expect(await p.left()).toSatisfy(about(30_000));
-    await p.told(50_000);
+    expect(await p.told(50_000)).toBe(50_000);
     expect(await p.left()).toSatisfy(about(50_000));
   });
 
