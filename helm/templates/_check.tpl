@@ -14,6 +14,9 @@ What the schema cannot say: values that need or exclude each other. Like the pro
 {{- if and $redis.trial.enabled $redis.passwordSecret.name }}
 - redis.passwordSecret does not go with redis.trial, which has no password
 {{- end }}
+{{- if and $redis.trial.enabled (not (include "flux-dispatch.redis.maxmemory" .)) }}
+- redis.trial.resources.limits.memory must be a whole number with or without a unit, such as 256Mi: maxmemory is 75 % of it
+{{- end }}
 {{- if not (or .Values.ingest.hmacSecret.name .Values.ingest.allowUnsigned) }}
 - ingest.hmacSecret.name is missing: the Secret with the token that Flux signs with
 {{- end }}
@@ -48,6 +51,16 @@ What the schema cannot say: values that need or exclude each other. Like the pro
 {{- if and .Values.board.ingress.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.boardNamespaces) }}
 - networkPolicy.boardNamespaces is empty: with board.ingress it must name the namespace of the ingress controller
 {{- end }}
+{{- end }}
+{{- $taken := list }}
+{{- range list "ingest" "board" "redis" "metrics" }}
+{{- $taken = append $taken (printf "%s-%s" (include "flux-dispatch.fullname" $) .) }}
+{{- end }}
+{{- range .Values.ingest.service.aliases }}
+{{- if has .name $taken }}
+- ingest.service.aliases names {{ .name }} twice, or it is the name of a Service that the chart has anyway
+{{- end }}
+{{- $taken = append $taken .name }}
 {{- end }}
 {{- $alerts := .Files.Get "files/alerts.yaml" }}
 {{- range .Values.monitoring.prometheusRule.disabled }}

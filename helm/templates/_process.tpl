@@ -208,10 +208,15 @@ metadata:
   {{- end }}
 spec:
   type: {{ $service.type }}
-  selector:
-    {{- include "flux-dispatch.selectorLabels" . | nindent 4 }}
-  ports:
-    - name: http
-      port: {{ $service.port }}
-      targetPort: http
+  {{- include "flux-dispatch.servicePort" (list . $service.port) | nindent 2 }}
+{{- end }}
+
+{{/* Which pods a Service leads to, and from which port. Takes a list of the context and component, and the port. */}}
+{{- define "flux-dispatch.servicePort" -}}
+selector:
+  {{- include "flux-dispatch.selectorLabels" (index . 0) | nindent 2 }}
+ports:
+  - name: http
+    port: {{ index . 1 }}
+    targetPort: http
 {{- end }}

@@ -225,7 +225,7 @@ test('a changed variable rolls the pods that have it, and no others', async cont
     );
   };
   const [ingest, dispatcher] = await checksums();
-  const changed = await checksums('--set', 'ingest.config.DEDUP_TTL=48h');
+  const changed = await checksums('--set', 'ingest.config.DEDUP_TTL=60d');
   expect(changed[0]).not.toBe(ingest);
   expect(changed[1]).toBe(dispatcher);
 });
@@ -322,6 +322,26 @@ describe('NetworkPolicies', () => {
     );
   });
 
+  const MI = 1024 * 1024;
+  test.for<[limit: string | undefined, bytes: number]>([
+    [undefined, 192 * MI],
+    ['512Mi', 384 * MI],
+    ['2Gi', 1536 * MI],
+    ['200M', 150_000_000],
+    ['1073741824', 768 * MI],
+  ])(
+    'the trial Redis with a memory limit of %s refuses writes before it is killed',
+    async ([limit, bytes], context) => {
+      const { get } = await (await chart(context)).render(
+        ...['--set', 'redis.trial.enabled=true', '--set', 'ingest.hmacSecret.name=token'],
+        ...['--set', 'dispatcher.dryRun=true'],
+        ...(limit === undefined ? [] : ['--set', `redis.trial.resources.limits.memory=${limit}`]),
+      );
+      const [{ args }] = get('StatefulSet', 'flux-dispatch-redis').spec.template.spec.containers;
+      expect(args[args.indexOf('--maxmemory') + 1]).toBe(String(bytes));
+    },
+  );
+
   test('there are none where they are off', async context => {
     const { objects } = await (await chart(context)).render(
       ...[
@@ -338,8 +358,73 @@ describe('NetworkPolicies', () => {
   });
 });
 
+describe('aliases of the Service of ingest', () => {
+  const ALIASES = [
+    '--set-json',
+    'ingest.service.aliases=[{"name":"webhook","port":80},{"name":"yes","port":8080}]',
+  ];
+
+  test('lead to the same pods, by another name and from another port', async context => {
+    const { get } = await (await chart(context)).render(...MINIMAL, ...ALIASES);
+    const { spec } = get('Service', 'flux-dispatch-ingest');
+    for (const [name, port] of [
+      ['webhook', 80],
+      ['yes', 8080],
+    ] as const) {
+      const alias = get('Service', name);
+      expect(schemaFaults(alias)).toEqual([]);
+      expect(alias.metadata.namespace).toBe(get('Deployment', 'flux-dispatch-ingest').metadata.namespace);
+      expect(alias.spec).toEqual({ ...spec, ports: [{ ...spec.ports[0], port }] });
+    }
+  });
+
+  test('stay inside the cluster, whatever the type of the Service', async context => {
+    const { get } = await (await chart(context)).render(
+      ...[...MINIMAL, ...ALIASES, '--set', 'ingest.service.type=LoadBalancer'],
+    );
+    expect(get('Service', 'webhook').spec.type).toBe('ClusterIP');
+  });
+});
+
 describe('monitoring', () => {
   const ON = (kind: string) => ['--set', `monitoring.${kind}.enabled=true`];
+
+  test('the PodMonitor of Azure Monitor differs from that of the operator in its group alone', async context => {
+    const { render } = await chart(context);
+    const own = await render(...MINIMAL, ...ON('podMonitor'));
+    const azure = await render(
+      ...[...MINIMAL, ...ON('podMonitor')],
+      ...['--set', 'monitoring.podMonitor.apiVersion=azmonitoring.coreos.com/v1'],
+    );
+    const podMonitor = azure.get('PodMonitor', 'flux-dispatch');
+    expect(schemaFaults(podMonitor)).toEqual([]);
+    expect(podMonitor).toEqual({
+      ...own.get('PodMonitor', 'flux-dispatch'),
+      apiVersion: 'azmonitoring.coreos.com/v1',
+    });
+    expect(own.get('PodMonitor', 'flux-dispatch').apiVersion).toBe('monitoring.coreos.com/v1');
+    // Its schema is older. These fields are in both.
+    const [endpoint] = podMonitor.spec.podMetricsEndpoints;
+    expect(Object.keys(podMonitor.spec)).toEqual(['selector', 'podMetricsEndpoints']);
+    expect(Object.keys(endpoint)).toEqual(['port', 'interval', 'relabelings']);
+    expect(Object.keys(endpoint.relabelings[0])).toEqual(['sourceLabels', 'targetLabel', 'replacement']);
+  });
+
+  test.for([
+    { max: undefined, limit: 80_000 },
+    { max: '5000', limit: 4000 },
+    { max: '1000000', limit: 800_000 },
+  ])('the alert on remembered streams follows DEDUP_MAX_ENTRIES=$max', async ({ max, limit }, context) => {
+    const { get } = await (await chart(context)).render(
+      ...[...MINIMAL, ...ON('prometheusRule'), ...ON('dashboard')],
+      ...(max === undefined ? [] : ['--set', `ingest.config.DEDUP_MAX_ENTRIES=${max}`]),
+    );
+    const rules = JSON.stringify(get('PrometheusRule', 'flux-dispatch').spec);
+    expect(rules).toContain(`max(flux_dispatch_dedup_entries) > ${limit}"`);
+    const { panels } = JSON.parse(get('ConfigMap', 'flux-dispatch-dashboard').data['flux-dispatch.json']);
+    const panel = panels.find(({ title }: { title: string }) => title === 'Streams remembered');
+    expect(panel.fieldConfig.defaults.thresholds.steps.at(-1).value).toBe(limit);
+  });
 
   test('the jobs that the monitors make are those that the alerts ask for', async context => {
     const { render } = await chart(context);
@@ -516,7 +601,31 @@ describe('refuses, with a message that says what to do', () => {
     [['--set', 'ingest.replicas=null'], /\/ingest': missing property 'replicas'/],
     [['--set', 'networkPolicy.enabled=null'], /\/networkPolicy': missing property 'enabled'/],
     [['--set', 'image=null'], /missing property 'image'/],
-    [['--set', 'ingest.config.DEDUP_TTL=30d'], /DEDUP_TTL.*'30d' does not match/],
+    [['--set', 'ingest.config.DEDUP_TTL=366d'], /DEDUP_TTL.*'366d' does not match/],
+    [['--set', 'ingest.config.DEDUP_KEEP=30d'], /DEDUP_KEEP.*'30d' does not match/],
+    [['--set', 'dispatcher.config.GITHUB_API_VERSION=latest'], /GITHUB_API_VERSION.*'latest' does not match/],
+    [['--set-json', 'ingest.service.aliases=[{"name":"a"}]'], /aliases\/0.*missing property 'port'/],
+    [['--set-json', 'ingest.service.aliases=[{"name":"a.b","port":80}]'], /aliases\/0\/name.*does not match/],
+    [
+      ['--set-json', 'ingest.service.aliases=[{"name":"flux-dispatch-ingest","port":80}]'],
+      /aliases names flux-dispatch-ingest twice/,
+    ],
+    [
+      ['--set-json', 'ingest.service.aliases=[{"name":"a","port":80},{"name":"a","port":81}]'],
+      /aliases names a twice/,
+    ],
+    [
+      ['--set', 'redis.url=,redis.trial.enabled=true,redis.trial.resources.limits.memory=1.5Gi'],
+      /redis\.trial\.resources\.limits\.memory must be a whole number/,
+    ],
+    [
+      ['--set', 'redis.url=,redis.trial.enabled=true,redis.trial.resources.limits=null'],
+      /redis\.trial\.resources\.limits\.memory must be a whole number/,
+    ],
+    [
+      ['--set', 'monitoring.podMonitor.apiVersion=monitoring.coreos.com/v2'],
+      /apiVersion.*must be one of 'monitoring\.coreos\.com\/v1', 'azmonitoring\.coreos\.com\/v1'/,
+    ],
     [['--set', 'ingest.config.DEDUP_MAX_ENTRIES=0'], /DEDUP_MAX_ENTRIES.*minimum/],
     [['--set', 'dispatcher.config.DISPATCH_CONCURRENCY=100000'], /DISPATCH_CONCURRENCY.*maximum/],
     [['--set', 'redis.queuePrefix=a:b'], /queuePrefix.*does not match/],

@@ -27,6 +27,11 @@ const BUILT_IN = [
   'io.k8s.api.networking.v1.NetworkPolicy',
   'io.k8s.api.policy.v1.PodDisruptionBudget',
 ];
+/**
+ * Azure Monitor's managed Prometheus has an older copy of the operator's PodMonitor in a group of its own. The chart uses
+ * what both have.
+ */
+const COPIES = { 'azmonitoring.coreos.com/v1/PodMonitor': 'monitoring.coreos.com/v1/PodMonitor' };
 const OBJECT_META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 const [swaggerPath, ...definitionPaths] = process.argv.slice(2);
@@ -100,5 +105,6 @@ for (const path of definitionPaths) {
     kinds[key] = key;
   }
 }
+Object.assign(kinds, COPIES);
 const document = { $id: 'kubernetes', kinds, definitions };
 await writeFile(join(import.meta.dirname, 'schemas.json'), `${JSON.stringify(document, null, 1)}\n`);

@@ -83,6 +83,16 @@ test.each([
   expect(pattern.test(value)).toBe(duration().safeParse(value).success);
 });
 
+test.each([
+  ...['1ms', '24h', '30d', '60d', '365d', '364d23h59m', '90d12h', '1h30m'],
+  ...['366d', '365d1h', '1000d', '0s', '30', ''],
+])('the schema and ingest agree on DEDUP_TTL=%j', value => {
+  const pattern = new RegExp(schema.definitions['longDuration']?.pattern ?? '$^');
+  const parsed = parseIngestConfig({ ALLOW_UNSIGNED: 'true', DEDUP_TTL: value });
+  // A variable that is set to nothing counts as not set.
+  expect(pattern.test(value) || value === '').toBe(parsed.ok);
+});
+
 const READS: Record<string, (env: Environment) => Parsed<object>> = {
   ingest: parseIngestConfig,
   dispatcher: parseDispatcherConfig,

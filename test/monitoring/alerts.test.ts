@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { stringify } from 'yaml';
 import { onPath } from '../support/on-path.ts';
 import { exportedMetrics } from './exported-metrics.ts';
 
@@ -51,6 +53,40 @@ test('the runbook has a section for each alert, and for no other', async () => {
   const sections = (await readFile(RUNBOOK, 'utf8')).matchAll(/^#+ (FluxDispatch\w+)$/gm);
   const names = (await alerts()).map(({ name }) => name);
   expect([...sections].map(([, name]) => name).sort()).toEqual(names.toSorted());
+});
+
+/** The queries that the runbook gives, in the order of the page. */
+async function runbookQueries(): Promise<string[]> {
+  const text = await readFile(RUNBOOK, 'utf8');
+  const code = [...text.matchAll(/```promql\n(.*?)```|`([^`]+)`/gs)].map(
+    ([, block, span]) => block ?? span ?? '',
+  );
+  return code.filter(query => /flux_dispatch_.*\)/s.test(query));
+}
+
+test('the queries of the runbook are valid, and name metrics that a process exports', async context => {
+  const promtool = await onPath('promtool', 'prometheus', context);
+  const queries = await runbookQueries();
+  expect(queries.length).toBeGreaterThan(3);
+  const exported = new Set([...(await exportedMetrics()).values()].flat());
+  const named = queries.flatMap(query => query.match(/\bflux_dispatch_\w+/g) ?? []);
+  expect(named.filter(name => !exported.has(name))).toEqual([]);
+
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'flux-dispatch-runbook-'));
+  stack.defer(() => rm(folder, { recursive: true }));
+  const rules = queries.map((expr, index) => ({ record: `runbook:query:${index}`, expr }));
+  await writeFile(join(folder, 'rules.yaml'), stringify({ groups: [{ name: 'runbook', rules }] }));
+  await promisify(execFile)(promtool, ['check', 'rules', join(folder, 'rules.yaml')], { timeout: 50_000 });
+});
+
+test('the runbook counts a series that appears with its first count, as the rules do', async () => {
+  // Those of one label that is known beforehand begin at 0.
+  const labelled = /_(?:dispatches|dispatch_errors|retries|dead_letters|dedup_hits|events_received)_total/;
+  for (const query of await runbookQueries()) {
+    if (!labelled.test(query) || !/\b(?:increase|rate)\(/.test(query)) continue;
+    expect.soft(query).toMatch(/max_over_time\(.* unless last_over_time\(.* offset .* or\s+increase\(/s);
+  }
 });
 
 test('every alert is tested both firing and not firing', async () => {

@@ -73,7 +73,7 @@ test('what stands on top counts over the same time as the alert, and changes its
       /^\w+/.exec(rule)?.[0].toLowerCase() ?? '',
       {
         // The last one: what stands before it belongs to a condition of the alert.
-        limit: Number([...rule.matchAll(/(?:>=?|==) (\d+)/g)].at(-1)?.[1]),
+        limit: Number([...rule.matchAll(/(?:[<>]=?|==) (\d+)/g)].at(-1)?.[1]),
         ranges: [...new Set(rule.match(/\[\d+[mh]\]/g))],
       },
     ]),
