@@ -55,13 +55,16 @@ test('the runbook has a section for each alert, and for no other', async () => {
   expect([...sections].map(([, name]) => name).sort()).toEqual(names.toSorted());
 });
 
-/** The queries that the runbook gives, in the order of the page. */
+/** The queries that the runbook gives, in blocks and in its sentences. */
 async function runbookQueries(): Promise<string[]> {
-  const text = (await readFile(RUNBOOK, 'utf8')).replaceAll(/```(?!promql)\w*\n.*?```/gs, '');
-  const code = [...text.matchAll(/```promql\n(.*?)```|`([^`\n]+)`/gs)];
-  return code
-    .map(([, block, span]) => block ?? span ?? '')
-    .filter(query => /flux_dispatch_.*\)/s.test(query));
+  const text = await readFile(RUNBOOK, 'utf8');
+  const fence = /^ *```(\w*)\n(.*?)^ *```$/gms;
+  const blocks = [...text.matchAll(fence)].flatMap(([, language, code = '']) =>
+    language === 'promql' ? code : [],
+  );
+  const spans = [...text.replaceAll(fence, '').matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
+  // What has no function is a metric that a sentence names.
+  return [...blocks, ...spans.filter(span => /\(.*flux_dispatch_/.test(span))];
 }
 
 test('the queries of the runbook are valid, and name metrics that a process exports', async context => {
