@@ -2,7 +2,7 @@ import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
 import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
 import { createLogger } from '@flux-dispatch/runtime/log';
@@ -18,6 +18,7 @@ import { type System, type SystemOptions, startSystem } from '@flux-dispatch/tes
 import { until } from '@flux-dispatch/testbed/until';
 import type { Job, Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { testDispatch } from '../support/a-dispatch.ts';
 
 const HOUR_MS = 3_600_000;
 const OWNERS = { Altinn: 1001, Digdir: 1002, Suspended: 1003 };
@@ -151,6 +152,8 @@ describe.concurrent('a dispatch', () => {
       { code: '500', failures: 2, action: { status: 500 } },
       { code: '502', failures: 1, action: { status: 502, body: '<html>Unicorn!</html>' } },
       { code: '408', failures: 1, action: { status: 408 } },
+      // The sign-in page of a proxy.
+      { code: '200', failures: 1, action: { status: 200, body: '<html>Sign in</html>' } },
       { code: 'network', failures: 1, action: { drop: true } },
       { code: 'timeout', failures: 1, action: { latencyMs: HOUR_MS } },
     ];
@@ -213,7 +216,8 @@ describe.concurrent('a dispatch', () => {
         expect(await d.claimTtl(job)).toSatisfy(within(HOUR_MS));
 
         const error_code = String(status);
-        const labels = status === 404 ? { repo, event_type } : { repo: 'other', event_type: 'other' };
+        // GitHub has accepted none for it, and never may.
+        const labels = { repo: 'other', event_type: 'other' };
         expect(await d.metric('dispatch_errors_total', { ...labels, error_code })).toBe(1);
         expect(await d.metric('dead_letters_total', { ...labels, error_code })).toBe(1);
         expect(await d.metric('retries_total', { error_code })).toBe(0);
@@ -271,6 +275,40 @@ describe.concurrent('a dispatch', () => {
     const refusals = await d.metric('retries_total', { error_code: '401' });
     expect(refusals).toBeGreaterThan(0);
     expect(await d.metric('github_auth_errors_total')).toBe(refusals);
+  });
+
+  test('that a proxy redirects to its sign-in page is not lost, and the log names the page', async () => {
+    await using proxy = await startGitHubStub(credentials.stub);
+    proxy.setFaults([{ action: { status: 200, body: '<html>Sign in</html>' } }]);
+    await using d = await openDesk();
+    d.stub.setFaults([fault({ status: 302, headers: { location: `${proxy.url}/login` } }, { times: 1 })]);
+    const id = await d.post();
+    expect(await (await d.ended(id)).getState()).toBe('completed');
+    expect(dispatchIds(d.sent())).toEqual([id, id]);
+    expect(d.stub.dispatches).toHaveLength(1);
+    expect(proxy.requests.size).toBe(0);
+    expect(await d.metric('retries_total', { error_code: 'network' })).toBe(1);
+    const retries = d.system.dispatchers[0]?.process.log().filter(line => line['outcome'] === 'retry');
+    expect(retries).toMatchObject([{ error: expect.stringContaining(proxy.url) }]);
+  });
+
+  test('with half of a surrogate pair is sent without it, and dies without it', async () => {
+    await using d = await openDesk();
+    const queued = async (repo: string) => {
+      const dispatch = testDispatch({ repo });
+      dispatch.payload.message = 'half of \ud83d';
+      const { name, data, opts } = dispatchJob(dispatch);
+      await d.queue.add(name, data, opts);
+      return dispatch;
+    };
+    const { payload } = await queued('Altinn/dialogporten');
+    await d.ended(payload.dispatch_id);
+    expect(d.stub.dispatches).toMatchObject([{ client_payload: { message: 'half of \ufffd' } }]);
+
+    d.stub.setRepositories({ absent: ['Altinn/gone'] });
+    const gone = await queued('Altinn/gone');
+    const letter = await d.buried(gone.payload.dispatch_id);
+    expect(letter.data.dispatch).toMatchObject({ payload: { message: 'half of \ufffd' } });
   });
 
   const soon = () => String(Math.ceil(Date.now() / 1000) + 1);

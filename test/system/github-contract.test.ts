@@ -60,7 +60,8 @@ function escaped(length = 2000): string {
 }
 
 let requests: readonly RecordedRequest[];
-const github = readGitHubDescription();
+const API_VERSION = '2026-03-10';
+const github = readGitHubDescription(API_VERSION);
 
 beforeAll(async () => {
   await using credentials = await createCredentials(fixtures.token);
@@ -86,6 +87,17 @@ beforeAll(async () => {
 const sent = (operation: string) =>
   requests.filter(request => github.checkRequest(request).operation === operation);
 
+// One of the differences between the versions: `rate` must be there no more.
+test.each([
+  [API_VERSION, 0],
+  ['2022-11-28', 1],
+])('the description is that of version %s', (version, faults) => {
+  const limit = { limit: 1, remaining: 1, reset: 1, used: 0 };
+  const overview = { resources: { core: limit, search: limit } };
+  const description = version === API_VERSION ? github : readGitHubDescription(version);
+  expect(description.valueFaults('rate-limit-overview', overview)).toHaveLength(faults);
+});
+
 test('every request is one that GitHub describes: path, parameters and body', () => {
   expect(requests.flatMap(request => github.checkRequest(request).faults)).toEqual([]);
 });
@@ -107,7 +119,7 @@ test.each([
       accept: expect.stringMatching(/^application\/vnd\.github\.[\w.+-]*json$/),
       authorization: expect.stringMatching(authorization),
       'user-agent': expect.stringMatching(/^flux-dispatch\/\d/),
-      'x-github-api-version': '2022-11-28',
+      'x-github-api-version': API_VERSION,
     });
   }
 });

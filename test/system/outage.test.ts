@@ -38,6 +38,7 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   const deadLetters = openDeadLetters(redis, prefix, log);
   const processor = createProcessor({
     github: createGitHub({
+      apiVersion: '2026-03-10',
       apiUrl: stub.url,
       appId: credentials.appId,
       privateKey: async () => parsePrivateKey(await readFile(credentials.privateKeyPath)),
