@@ -172,7 +172,8 @@ test('a real Prometheus: every alert is evaluated, and every panel answers, on g
   ]);
 
   // A bad one. A counter appears with its first count, which increase() alone does not see.
-  const repo = 'Altinn/gone';
+  // Of a repository that GitHub has accepted dispatches to: any other would be counted as `other`.
+  const repo = 'Altinn/dialogporten';
   s.stub.setFaults([{ match: { method: 'POST', repo }, action: { status: 404 } }]);
   const metadata = { dispatch_repo: repo, env: 'at23', revision: ociRevision('at23', 'v1') };
   expect(await s.post(fluxEvent({ metadata }))).toBe('enqueued');

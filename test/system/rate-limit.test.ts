@@ -70,7 +70,7 @@ test('a limit pauses every replica for as long as GitHub says, also without a pa
   const times = d.stub.dispatches.map(({ receivedAt }) => Date.parse(receivedAt));
   const gaps = times.map((time, n) => time - (times[n - 1] ?? time));
   expect(d.refusals()).toBe(1);
-  expect(gaps.filter(gap => gap > 2000)).toHaveLength(1);
+  expect(Math.max(...gaps)).toBeGreaterThan(2000);
   expect(await sum(d.system, 'flux_dispatch_rate_limited_total')).toBe(1);
 });
 
