@@ -7,6 +7,7 @@ import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import type { Page } from 'playwright-core';
 import { expect, inject, test } from 'vitest';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 /** Saves what the page shows where screenshots are wanted. */
 async function screenshot(page: Page, name: string): Promise<void> {
@@ -54,7 +55,7 @@ test('an operator signs in, reads a dead letter, presses Retry, and it is delive
       redisUrl: inject('redisUrl'),
       githubUrl: stub.url,
       credentials,
-      env: { DISPATCH_RATE: 'off' },
+      env: UNHURRIED,
     }),
   );
   const password = stack.use(await createCredentials('correct-horse'));

@@ -7,6 +7,7 @@ import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadFixtures } from '../support/recorded-events.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const LOOK_UP = 'apps/get-repo-installation';
 const TOKEN = 'apps/create-installation-access-token';
@@ -68,7 +69,7 @@ beforeAll(async () => {
   await using proxy = await startRecordingProxy(stub.url);
   await using system = await startSystem({
     ...{ redisUrl: inject('redisUrl'), githubUrl: proxy.url, credentials },
-    env: { DISPATCH_RATE: 'off' },
+    env: UNHURRIED,
   });
   const url = system.ingests[0]?.eventsUrl ?? '';
   const events = fixtures.events.filter(({ outcome }) => outcome === 'enqueued').map(({ body }) => body);

@@ -12,6 +12,7 @@ import { type System, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadFixtures } from '../support/recorded-events.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const { token, events } = loadFixtures('flux-streams');
 const resources = new AsyncDisposableStack();
@@ -25,7 +26,7 @@ beforeAll(async () => {
   system = resources.use(
     await startSystem({
       ...{ redisUrl: inject('redisUrl'), githubUrl: github.url, credentials },
-      ...{ ingests: 2, dispatchers: 2, env: { DISPATCH_RATE: 'off' } },
+      ...{ ingests: 2, dispatchers: 2, env: UNHURRIED },
     }),
   );
 });
