@@ -7,6 +7,7 @@ import { fluxEvent, ociRevision, postEvent, postSigned } from '@flux-dispatch/te
 import { type System, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const resources = new AsyncDisposableStack();
 let credentials: Credentials;
@@ -20,7 +21,7 @@ beforeAll(async () => {
   system = resources.use(
     await startSystem({
       ...{ redisUrl: inject('redisUrl'), githubUrl: github.url, credentials },
-      env: { DISPATCH_RATE: 'off', MAX_BODY_BYTES: '20000' },
+      env: { ...UNHURRIED, MAX_BODY_BYTES: '20000' },
     }),
   );
   url = system.ingests[0]?.eventsUrl ?? '';
@@ -88,7 +89,8 @@ describe('size', () => {
     // Not even a 408: a 4xx is never sent again.
     expect(answered).toEqual([]);
     expect(performance.now() - startedAt).toBeGreaterThan(9_000);
-    expect(performance.now() - startedAt).toBeLessThan(15_000);
+    // Node's own limit is 5 min.
+    expect(performance.now() - startedAt).toBeLessThan(60_000);
   });
 });
 
