@@ -4,10 +4,20 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis, type RedisOptions } from 'ioredis';
 import { getContainerRuntimeClient } from 'testcontainers';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest';
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  inject,
+  it,
+  onTestFinished,
+  type TestContext,
+  vi,
+} from 'vitest';
 import { acquireRedis, type ControllableRedis, firstPossible, type TestRedis } from './redis.ts';
 
-const path = process.env['PATH'];
+const path = inject('path');
 
 // An image may have to be pulled first, or a package to be installed.
 const ACQUIRE_TIMEOUT_MS = 300_000;
@@ -117,7 +127,7 @@ describe.each([
 
   it('answers nothing while it is paused', async context => {
     const redis = orSkip(context);
-    const impatient = connectTo(redis, { commandTimeout: 200 });
+    const impatient = connectTo(redis, { commandTimeout: 1000 });
     await impatient.ping();
     await redis.control.pause();
     await expect(impatient.ping()).rejects.toThrow('Command timed out');
@@ -150,7 +160,7 @@ describe.each([
     const { url, kill } = await acquireElsewhere(options);
     const leavesTrace = await traceOf(url);
     kill();
-    await vi.waitUntil(async () => !(await leavesTrace()) && (await isGone(url)), { timeout: 4000 });
+    await vi.waitUntil(async () => !(await leavesTrace()) && (await isGone(url)), { timeout: 60_000 });
   });
 });
 
