@@ -87,7 +87,7 @@ async function openContainers(): Promise<Containers> {
   const secrets = { CREDENTIALS_PATH: '/credentials', HMAC_TOKEN: TOKEN, BOARD_PASSWORD: 'image-test' };
   await docker(
     ...['run', '--rm', ...common, ...CONFINED, ...entrypoint, '-v', `${name}:/credentials`],
-    ...[...variables(secrets), DEMO_IMAGE, 'apps/demo/credentials.ts'],
+    ...[...variables(secrets), DEMO_IMAGE, 'dev/demo/credentials.ts'],
   );
   const confined = [...CONFINED, '-v', `${name}:/credentials:ro`];
   const stubEnv = {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
+import { story } from '@flux-dispatch/demo/scenario';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, type TestContext, test } from 'vitest';
-import { story } from '../../dev/demo/scenario.ts';
 import { onPath } from '../support/on-path.ts';
 import { type Dashboard, interpolate, readDashboard, thresholdsOf } from './grafana.ts';
 import { type Prometheus, type Sample, startPrometheus } from './prometheus-server.ts';
