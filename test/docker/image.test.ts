@@ -126,7 +126,7 @@ describe.skipIf(inject('noDocker') !== '')('the image', () => {
     await docker('compose', 'build', 'ingest', 'github-stub');
   });
 
-  test('runs as a user that Kubernetes can tell from root, and says what it is', async () => {
+  test('runs as a numeric user that Kubernetes accepts as non-root, and has its labels', async () => {
     const [image] = JSON.parse(await docker('image', 'inspect', IMAGE));
     process.stdout.write(`The image has ${Math.round(image.Size / 1e6)} MB\n`);
     expect(image.Config).toMatchObject({

@@ -78,7 +78,7 @@ test('an operator signs in, reads a dead letter, presses Retry, and it is delive
     );
   }
 
-  // Whoever does not sign in sees nothing.
+  // Without signing in there is nothing to see.
   const stranger = await browser.newPage();
   stranger.setDefaultTimeout(60_000);
   await expect(stranger.goto(board.url)).rejects.toThrow(/ERR_INVALID_AUTH_CREDENTIALS/);

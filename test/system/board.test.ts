@@ -194,7 +194,7 @@ describe('what is refused', () => {
   });
   afterAll(() => stack.disposeAsync());
 
-  test('nothing else of Bull Board: 405, and nothing has changed', async () => {
+  test('everything else that Bull Board can do: 405, and nothing has changed', async () => {
     const before = await s.entries.getJob(entry.id ?? '');
     const one = `${DEAD_LETTERS}/${entry.id}`;
     const refused: [string, string][] = [
@@ -252,7 +252,7 @@ describe('what is refused', () => {
     });
   });
 
-  test('on behalf of another site: 403, whoever is signed in', async () => {
+  test('requests that another site makes the browser send: 403, also when signed in', async () => {
     const path = `${DEAD_LETTERS}/${entry.id}/retry`;
     for (const headers of [
       { 'Sec-Fetch-Site': 'cross-site', Origin: 'https://elsewhere.example' },
@@ -276,7 +276,7 @@ describe('what is refused', () => {
 });
 
 describe('who may use it', () => {
-  test('basic: 401 without or with a wrong password; after ten wrong ones the right one has to wait, too', async () => {
+  test('basic: 401 without a password or with a wrong one; after ten wrong ones, 429 for the right one too', async () => {
     await using auth = await basicAuth();
     const { board, request, opened } = await openBoard(auth.env);
     await using _ = opened;
@@ -333,14 +333,14 @@ describe('who may use it', () => {
     ]);
   });
 
-  test('none is for a loopback address alone', async () => {
+  test('none: only on a loopback address', async () => {
     await using open = spawnApp('board', { BOARD_AUTH: 'none', METRICS_ADDR: '127.0.0.1:0' });
     expect(await open.exited).toEqual({ code: 1, signal: null });
     expect(open.log()).toEqual([expect.objectContaining({ variable: 'BOARD_ADDR', level: 'fatal' })]);
   });
 });
 
-test('every answer has the security headers, and what is not static is not stored', async () => {
+test('every answer has the security headers, and only static files are cached', async () => {
   const { request, opened } = await openBoard({});
   await using _ = opened;
   for (const [path, status] of [
@@ -363,7 +363,7 @@ test('every answer has the security headers, and what is not static is not store
   expect((await request(`/${script}`)).headers.get('cache-control')).toMatch(/^private, .*immutable$/);
 });
 
-test('starts while Redis is away, says so, and works when it comes; SIGTERM ends it', async () => {
+test('starts while Redis is away, says so, and works once Redis is there; SIGTERM ends it', async () => {
   await using redis = await acquireRedis({ path: inject('path'), controllable: true });
   await redis.control.kill();
   await using board = spawnApp('board', {

@@ -84,7 +84,7 @@ test('the enqueue makes the claim, which has no expiry while the dispatch is pen
   expect(await d.claims.countDelivered()).toBe(0);
 });
 
-test('a claim whose job has vanished heals with the next event', async () => {
+test('the next event takes over a claim whose job has vanished', async () => {
   await using d = await openQueue();
   const lost = testDispatch();
   await d.add(lost);
@@ -163,7 +163,7 @@ test('past DEDUP_MAX_ENTRIES the claims nearest to their expiry go first, and ne
   expect(await d.ttl(pending)).toBe(-1);
 });
 
-test('a job that was delivered before its worker died is known as such', async () => {
+test('a job that was delivered before its worker died counts as delivered', async () => {
   await using d = await openQueue();
   const first = testDispatch();
   await d.add(first);
@@ -174,7 +174,7 @@ test('a job that was delivered before its worker died is known as such', async (
   expect(await d.claims.isDelivered(randomUUID(), first.dedup_id)).toBe(false);
 });
 
-test('a job whose deployment was delivered before, and whose claim has run out since, is none of those', async () => {
+test('a job does not count as delivered because an earlier one of its deployment was, once the claim of that has expired', async () => {
   await using d = await openQueue();
   const first = testDispatch();
   await d.add(first);

@@ -137,7 +137,7 @@ async function sum(system: System, metric: string): Promise<number> {
   return values.reduce((total, value) => total + value, 0);
 }
 
-test('404: one call, one entry with what to do; repeats within the cooldown cost nothing', async () => {
+test('404: one call, and one entry that says what to do; repeats within the cooldown make no further calls', async () => {
   await using d = await openSystem();
   const { outcome, id } = await d.deploy('v1');
   expect(outcome).toBe('enqueued');
@@ -170,7 +170,7 @@ test('404: one call, one entry with what to do; repeats within the cooldown cost
   });
 });
 
-test('after the cooldown the next event tries again by itself: dead, the entry is up to date; delivered, it is gone', async () => {
+test('after the cooldown the next event makes a new attempt: a failure updates the entry, a delivery removes it', async () => {
   await using d = await openSystem();
   await d.deploy('v1');
   const first = await d.parked();
@@ -306,7 +306,7 @@ describe('two dispatches of the same dedup id', () => {
     expect(d.stub.dispatches[0]?.client_payload?.['dispatch_id']).toBe(second);
   });
 
-  test('a claim in the cooldown of another that has died is none that Retry gives way to', async () => {
+  test('Retry takes over a claim that is in the cooldown of another dead dispatch', async () => {
     await using d = await openSystem();
     await d.deploy('v1');
     const entry = await d.parked();

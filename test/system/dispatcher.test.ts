@@ -77,7 +77,7 @@ async function openSystem(options: Partial<SystemOptions> = {}): Promise<TestSys
       return answer.body.dispatch_id ?? '';
     },
     ended: id =>
-      until(`dispatch ${id} has come to its end`, async () => {
+      until(`dispatch ${id} is completed`, async () => {
         return (await queue.getJobState(id)) === 'completed' && queue.getJob(id);
       }),
     buried: id =>
@@ -203,7 +203,7 @@ describe.concurrent('a dispatch', () => {
     });
 
     test.each(REFUSED)(
-      '$status: dies at once, with what to do about it',
+      '$status: is a dead letter at once, with what to do about it',
       async ({ status, message, hint }) => {
         const repo = `Altinn/${status}`;
         const event_type = `flux-${status}`;
@@ -226,7 +226,7 @@ describe.concurrent('a dispatch', () => {
     test.each([
       { owner: 'Absent', state: 'not installed', hint: /The App is not installed on Absent/ },
       { owner: 'Suspended', state: 'suspended', hint: /on Suspended\/dialogporten is suspended/ },
-    ])('the App is $state: dies at once, with what to do about it', async ({ owner, hint }) => {
+    ])('the App is $state: is a dead letter at once, with what to do about it', async ({ owner, hint }) => {
       const job = await d.buried(await d.post({ dispatch_repo: `${owner}/dialogporten` }));
       expect(job.failedReason).toMatch(hint);
       expect(d.sent(`${owner}/dialogporten`)).toEqual([]);
@@ -317,7 +317,7 @@ describe.concurrent('a dispatch', () => {
     for (const name of ['retries_total', 'dispatch_errors_total']) expect(await d.metric(name)).toBe(0);
   });
 
-  test('older than DISPATCH_RETRY_WINDOW has its try all the same, and is dead once one fails', async () => {
+  test('older than DISPATCH_RETRY_WINDOW still gets one attempt, and is a dead letter if that fails', async () => {
     await using d = await openSystem({ dispatchers: 0, env: { DISPATCH_RETRY_WINDOW: '1s' } });
     const old = await d.post();
     const postedAt = Date.now();
@@ -368,7 +368,7 @@ describe.concurrent('a dispatch', () => {
     expect(await d.metric('dispatches_total')).toBe(0);
   });
 
-  test('under way at SIGTERM is brought to its end, and those behind it are left to another dispatcher', async () => {
+  test('under way at SIGTERM is finished, and those that wait are left to another dispatcher', async () => {
     await using d = await openSystem({ env: { DISPATCH_CONCURRENCY: '1' } });
     const release = d.proxy.hold();
     const ids = [await d.post(), await d.post(), await d.post()];

@@ -123,7 +123,7 @@ test('a payload stays under 60 KB, of the 64 that GitHub takes, whatever the eve
 });
 
 // That the description would show a fault: these are taken from a dispatch that has none.
-describe('not as GitHub describes it', () => {
+describe('the description finds a fault in', () => {
   const dispatch = (request: Partial<RecordedRequest>) => ({
     ...(sent(DISPATCH)[0] as RecordedRequest),
     ...request,

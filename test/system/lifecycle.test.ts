@@ -93,7 +93,7 @@ describe('Redis', () => {
 });
 
 describe('SIGTERM', () => {
-  test('of ingest under load: what is under way is answered, what was accepted is dispatched', async () => {
+  test('of ingest under load: requests under way are answered, and what was accepted is dispatched', async () => {
     await using credentials = await createCredentials();
     await using stub = await startGitHubStub(credentials.stub);
     await using system = await startSystem({
@@ -149,7 +149,7 @@ describe('SIGTERM', () => {
     },
   );
 
-  test('a second one exits at once', async () => {
+  test('a second SIGTERM exits at once', async () => {
     await using held = await ingestWithHeldRequest({});
     held.process.signal('SIGTERM');
     await until('it is stopping', () => held.process.log().some(({ signal }) => signal === 'SIGTERM'));
@@ -229,7 +229,7 @@ describe('wrong configuration', () => {
     expect(process.stderr).toEqual([]);
   });
 
-  test('an address that is taken is named, with exit 1', async () => {
+  test('an address that is already in use is named, with exit 1', async () => {
     await using first = spawnApp('ingest', { ...good, REDIS_URL: inject('redisUrl') });
     const { events_port: port } = await listening(first);
     const taken = { ...good, REDIS_URL: inject('redisUrl'), LISTEN_ADDR: `127.0.0.1:${port}` };
