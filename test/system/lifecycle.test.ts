@@ -92,7 +92,8 @@ describe('Redis', () => {
   });
 });
 
-describe('SIGTERM', () => {
+// One of these waits for 10 s.
+describe.concurrent('SIGTERM', () => {
   test('of ingest under load: requests under way are answered, and what was accepted is dispatched', async () => {
     await using credentials = await createCredentials();
     await using stub = await startGitHubStub(credentials.stub);
