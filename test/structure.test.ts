@@ -165,4 +165,24 @@ describe.each(packages)('$folder/package.json', ({ folder, manifest }) => {
         .map(name => `remove ${name}: no test alone imports it`),
     ]).toEqual([]);
   });
+
+  test('exports are what others import', () => {
+    const imports = sources.filter(({ owner }) => owner?.folder !== folder).flatMap(source => source.imports);
+    const modules = new Set(imports.filter(module => packageName(module) === manifest.name));
+    const wanted = new Map(
+      [...modules].map(module => {
+        const path = `.${module.slice(manifest.name.length)}`;
+        return [path, `${path}.ts`];
+      }),
+    );
+    const exported = new Map(Object.entries(manifest.exports ?? {}));
+    expect([
+      ...[...wanted]
+        .filter(([path, file]) => exported.get(path) !== file)
+        .map(([path, file]) => `add ${JSON.stringify(path)}: ${JSON.stringify(file)}`),
+      ...[...exported.keys()]
+        .filter(path => !wanted.has(path))
+        .map(path => `remove ${JSON.stringify(path)}: no other package imports it`),
+    ]).toEqual([]);
+  });
 });
