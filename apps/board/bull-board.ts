@@ -1,9 +1,10 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { KoaAdapter } from '@bull-board/koa';
+import { LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
 import type { Queue } from 'bullmq';
 import type { Middleware } from 'koa';
-import { readDeadLetter, readDispatch } from './reading.ts';
+import { readableDeadLetter, readableDispatch } from './readable.ts';
 import { ACTION_PATTERNS } from './routes.ts';
 
 /** Bull Board without the routes that nobody is to use: they are not even there. */
@@ -16,7 +17,7 @@ class ViewsAndActions extends KoaAdapter {
   }
 }
 
-/** The queue of dispatches, with a pause of GitHub's for what it is, and the pace of DISPATCH_RATE for none. */
+/** The queue of dispatches, which shows a pause for GitHub's rate limit and leaves out the pace of DISPATCH_RATE. */
 class DispatchQueue extends BullMQAdapter {
   readonly #dispatches: Queue;
 
@@ -26,8 +27,7 @@ class DispatchQueue extends BullMQAdapter {
   }
 
   override async getActiveRateLimitTtl(): Promise<number> {
-    // A pause is a count beyond every limit (apps/dispatcher/pause.lua).
-    return Math.max(0, await this.#dispatches.getRateLimitTtl(Number.MAX_SAFE_INTEGER));
+    return Math.max(0, await this.#dispatches.getRateLimitTtl(LIMITER_EXHAUSTED));
   }
 }
 
@@ -41,7 +41,7 @@ export function createBullBoardRoutes(
     description: 'On their way to GitHub, and the newest that have arrived. Only to look at.',
     readOnlyMode: true,
   });
-  dispatchQueue.setFormatter('data', readDispatch);
+  dispatchQueue.setFormatter('data', readableDispatch);
   const deadLetterQueue = new BullMQAdapter(deadLetters, {
     displayName: 'Dead letters',
     description: readOnly
@@ -49,7 +49,7 @@ export function createBullBoardRoutes(
       : 'Could not be delivered. Do what the hint says, then Retry.',
     readOnlyMode: readOnly,
   });
-  deadLetterQueue.setFormatter('data', readDeadLetter);
+  deadLetterQueue.setFormatter('data', readableDeadLetter);
   const serverAdapter = new ViewsAndActions();
   createBullBoard({
     queues: [deadLetterQueue, dispatchQueue],

@@ -19,7 +19,7 @@ export interface DeadLetterWorkerDependencies {
 
 /**
  * The worker of the dead-letter queue. The first run of an entry parks it: it fails, so that it stands among the failed
- * jobs with its reason. A later run means that somebody pressed Retry on the board, and redrives it.
+ * jobs with its reason. A later run means that an operator pressed Retry on the board, and redrives it.
  */
 export function startDeadLetterWorker(dependencies: DeadLetterWorkerDependencies): Worker {
   const { redis, prefix, log } = dependencies;
@@ -34,19 +34,18 @@ export function startDeadLetterWorker(dependencies: DeadLetterWorkerDependencies
 }
 
 async function run(job: Job<DeadLetter>, dependencies: DeadLetterWorkerDependencies): Promise<void> {
-  const parsed = deadLetterSchema.safeParse(job.data);
-  if (!parsed.success) throw new UnrecoverableError('This is no dead letter of this version: remove it');
-  const entry = parsed.data;
+  const { data: entry } = deadLetterSchema.safeParse(job.data);
+  if (!entry) throw new UnrecoverableError('This is no dead letter of this version: remove it');
   if (job.attemptsMade === 0) throw new UnrecoverableError(deathReason(entry));
 
-  const outcome = await redrive(job.name, entry, dependencies);
-  const readable = parseDispatch(entry.dispatch);
-  const { log } = dependencies;
-  log.info(
+  const parsed = parseDispatch(entry.dispatch);
+  const dispatch = parsed.ok ? parsed.dispatch : undefined;
+  const outcome = await redrive(job.name, entry, dispatch, dependencies);
+  dependencies.log.info(
     {
       outcome,
       dispatch_id: entry.dispatch_id,
-      ...(readable.ok && { repo: readable.dispatch.repo, event_type: readable.dispatch.event_type }),
+      ...(dispatch && { repo: dispatch.repo, event_type: dispatch.event_type }),
     },
     'Dead letter',
   );
@@ -59,11 +58,13 @@ const LOOK_AGAIN_MS = 50;
 /**
  * Puts the dispatch of an entry back on its queue, under its claim, with a retry window of its own. Where a newer
  * dispatch holds the claim, nothing is put back. Doing it again after a crash changes nothing.
+ * @param dispatch what the entry holds; undefined where this version cannot read it
  * @throws when the job that died has not ended yet: the entry is parked again
  */
 async function redrive(
   name: string,
-  { dispatch_id, dedup_id, run: diedRun, dispatch, deaths, first_died_at }: DeadLetter,
+  { dispatch_id, dedup_id, run: diedRun, dispatch: kept, deaths, first_died_at }: DeadLetter,
+  dispatch: Dispatch | undefined,
   { dispatches, claims }: DeadLetterWorkerDependencies,
 ): Promise<'redriven' | 'replaced_by_newer' | 'delivered_before'> {
   for (const deadline = Date.now() + ENDING_WITHIN_MS; ; await delay(LOOK_AGAIN_MS)) {
@@ -82,26 +83,9 @@ async function redrive(
     if (holder && holder.id !== dispatch_id) return 'replaced_by_newer';
     if (holder?.state === 'delivered') return 'delivered_before';
   }
-  const readable = parseDispatch(dispatch);
   const died = { times: deaths, first_at: first_died_at };
   // What this version cannot read goes back as it is, for one that can.
-  const data = readable.ok ? { ...readable.dispatch, died } : (dispatch as Dispatch);
+  const data = dispatch ? { ...dispatch, died } : (kept as Dispatch);
   const added = await dispatches.add(name, data, dispatchJobOptions(dispatch_id, dedup_id));
   return added.id === dispatch_id ? 'redriven' : 'replaced_by_newer';
-}
-
-const CLEAN_EVERY_MS = 60_000;
-
-/** Removes entries older than `retentionMs`, for as long as it is not disposed. */
-export function startRetention(queue: Queue<DeadLetter>, retentionMs: number, log: Logger): Disposable {
-  const clean = () =>
-    queue.clean(retentionMs, 1000, 'failed').then(
-      removed =>
-        removed.length > 0 &&
-        log.warn({ removed: removed.length }, 'Dead letters past their retention removed'),
-      err => log.debug({ err }, 'Dead letters could not be cleaned'),
-    );
-  const timer = setInterval(clean, Math.min(CLEAN_EVERY_MS, retentionMs));
-  timer.unref();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

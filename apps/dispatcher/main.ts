@@ -1,22 +1,25 @@
-import { createGitHub } from '@flux-dispatch/github/github';
+import { createGitHub, type GitHub } from '@flux-dispatch/github/github';
 import { parsePrivateKey } from '@flux-dispatch/github/private-key';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { createPause } from '@flux-dispatch/queue/pause';
+import { createPause, limiterOptions } from '@flux-dispatch/queue/limiter';
 import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
-import { connectProducer, connectWorker, redisAnswers } from '@flux-dispatch/queue/redis';
+import { connectFailFast, connectPatient, redisAnswers } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
+import type { Logger } from '@flux-dispatch/runtime/log';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
-import { parseDispatcherConfig } from './config.ts';
-import { startDeadLetterWorker, startRetention } from './dead-letter-worker.ts';
+import { type DispatcherConfig, parseDispatcherConfig } from './config.ts';
+import { startDeadLetterWorker } from './dead-letter-worker.ts';
 import { createDispatcherMetrics } from './metrics.ts';
+import { createRateLimitPause, type RateLimitPause } from './pause.ts';
 import { createProcessor } from './processor.ts';
 import { watchProgress } from './progress.ts';
-import { limiter, startDispatchWorker, stopWorker } from './worker.ts';
+import { startRetention } from './retention.ts';
+import { startDispatchWorker, stopWorker } from './worker.ts';
 
 // Probes and scrapes ask Redis for something: they would rather have no answer than a late one.
 const OPS_TIMEOUT_MS = 1000;
@@ -24,23 +27,23 @@ const OPS_TIMEOUT_MS = 1000;
 await runProcess(
   'dispatcher',
   parseDispatcherConfig(process.env),
-  async ({ config, log, stopping, stack }) => {
-    const { GITHUB_APP_ID: appId, GITHUB_PRIVATE_KEY_PATH: keyPath, QUEUE_PREFIX: prefix } = config;
+  async ({ config, build, log, stopping, stack }) => {
+    const { QUEUE_PREFIX: prefix } = config;
     if (config.DRY_RUN) log.warn('DRY_RUN=true: nothing is sent to GitHub');
 
     // What looks into the queues, and what works on them, each with a connection of its kind.
-    const inspection = stack.adopt(connectProducer(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
+    const inspection = stack.adopt(connectFailFast(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
     const inspected = [
       openDispatchQueue(inspection, prefix, log),
       openDeadLetters(inspection, prefix, log).queue,
     ] as const;
-    const redis = stack.adopt(connectWorker(config, log), redis => redis.disconnect());
+    const redis = stack.adopt(connectPatient(config, log), redis => redis.disconnect());
     adviseOnRedis(redis, log);
     const queue = openDispatchQueue(redis, prefix, log);
     const deadLetters = openDeadLetters(redis, prefix, log);
     const claims = createClaims(redis, prefix);
 
-    const registry = createRegistry();
+    const registry = createRegistry(build);
     const metrics = createDispatcherMetrics(registry, async () => {
       // A Redis whose disk is full can still be read, but nothing moves. PING is refused then as well.
       const [states] = await Promise.all([
@@ -49,24 +52,13 @@ await runProcess(
       ]);
       return states;
     });
-    const pause = createPause(redis, queue.toKey('limiter'), metrics, log);
-    const github =
-      config.DRY_RUN || appId === undefined || keyPath === undefined
-        ? undefined
-        : createGitHub({
-            apiUrl: config.GITHUB_API_URL,
-            appId,
-            privateKey: reloadedFile(keyPath, parsePrivateKey),
-            installationId: config.GITHUB_INSTALLATION_ID,
-            timeoutMs: config.DISPATCH_TIMEOUT,
-            onExhausted: limit => pause(limit).catch(err => log.debug({ err }, 'Pause')),
-            log,
-          });
+    const pause = createRateLimitPause(createPause(queue, redis), metrics, log);
+    const github = config.DRY_RUN ? undefined : openGitHub(config, pause, log);
     const processor = createProcessor({
       ...{ github, claims, deadLetters, pause, metrics, log, now: Date.now, config },
     });
 
-    const { max } = limiter(config.DISPATCH_RATE);
+    const { max } = limiterOptions(config.DISPATCH_RATE);
     const look = () => queueLook(inspected[0], inspection, max);
     const progress = stack.use(watchProgress(look, config.DISPATCH_CONCURRENCY));
     const probes = { ...standardProbes(redisAnswers(inspection), stopping), alive: progress.alive };
@@ -81,3 +73,19 @@ await runProcess(
     stack.adopt(dispatching, worker => stopWorker(worker, redis));
   },
 );
+
+function openGitHub(config: DispatcherConfig, pause: RateLimitPause, log: Logger): GitHub {
+  const { GITHUB_APP_ID: appId, GITHUB_PRIVATE_KEY_PATH: keyPath } = config;
+  if (appId === undefined || keyPath === undefined) {
+    throw new Error('GITHUB_APP_ID and GITHUB_PRIVATE_KEY_PATH are required, unless DRY_RUN=true');
+  }
+  return createGitHub({
+    apiUrl: config.GITHUB_API_URL,
+    appId,
+    privateKey: reloadedFile(keyPath, parsePrivateKey),
+    installationId: config.GITHUB_INSTALLATION_ID,
+    timeoutMs: config.DISPATCH_TIMEOUT,
+    onExhausted: limit => pause(limit).catch(err => log.debug({ err }, 'Pause')),
+    log,
+  });
+}

@@ -116,7 +116,7 @@ export function createDispatcherMetrics(
     }),
     superseded: new Counter({
       name: 'flux_dispatch_superseded_total',
-      help: 'Failures that were not sent, as the object has been well since.',
+      help: 'Failures that were not sent, because the object has recovered since.',
       registers,
     }),
     deadLetters: new Counter({

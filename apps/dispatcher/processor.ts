@@ -1,23 +1,29 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { classify, type ErrorCode, type Verdict } from '@flux-dispatch/github/classify';
-import type { GitHub } from '@flux-dispatch/github/github';
-import { isAllowedOwner, isRepository } from '@flux-dispatch/github/repository';
+import { isAllowedOwner } from '@flux-dispatch/github/allowed-owners';
+import { isRepository } from '@flux-dispatch/github/repository';
+import type { Verdict } from '@flux-dispatch/github/verdict';
 import type { Claims } from '@flux-dispatch/queue/claims';
-import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
-import { type Dispatch, dispatchName, parseDispatch } from '@flux-dispatch/queue/dispatch';
-import type { Pause } from '@flux-dispatch/queue/pause';
+import type { DeadLetters } from '@flux-dispatch/queue/dead-letter';
+import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
 import type { Logger } from '@flux-dispatch/runtime/log';
-import { type Job, RateLimitError, UnrecoverableError } from 'bullmq';
+import { RateLimitError, UnrecoverableError } from 'bullmq';
+import type { Attempt, Cause, DispatchJob, UnreadableAttempt } from './attempt.ts';
+import { createBurial } from './burial.ts';
 import type { DispatcherMetrics } from './metrics.ts';
+import type { RateLimitPause } from './pause.ts';
+import { createReport } from './report.ts';
+import { untilTaken } from './until-taken.ts';
 
 export interface ProcessorDependencies {
   /** undefined in a dry run. */
-  readonly github: GitHub | undefined;
-  readonly claims: Claims;
-  readonly deadLetters: DeadLetters;
-  readonly pause: Pause;
+  readonly github: { attempt(dispatch: Dispatch): Promise<Verdict> } | undefined;
+  readonly claims: Pick<
+    Claims,
+    'isDelivered' | 'isSuperseded' | 'settleDelivered' | 'settleDead' | 'release'
+  >;
+  readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried' | 'removeOwn' | 'removeOwnAndOlder'>;
+  readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
-  readonly log: Logger;
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
   readonly now: () => number;
   readonly config: {
     readonly ALLOWED_OWNERS: readonly string[];
@@ -28,231 +34,126 @@ export interface ProcessorDependencies {
   };
 }
 
-export type DispatchJob = Pick<
-  Job<unknown>,
-  'id' | 'name' | 'data' | 'timestamp' | 'attemptsMade' | 'stalledCounter' | 'deduplicationId'
->;
-
-// So often a job's worker may die on it before it is the job that is suspected.
+// How often a job's worker may die before the job itself is suspected.
 const MAX_STALLED = 5;
 
 /**
- * One attempt at a dispatch: `send → classify → act`. This is the one place where a verdict becomes BullMQ's terms:
- * returning completes the job, an error retries it after the backoff, RateLimitError puts it back as it was, and
- * UnrecoverableError fails it for good.
+ * One attempt at a dispatch: `attempt → act`. This is the one place where a verdict becomes BullMQ's terms: returning
+ * completes the job, an error retries it after the backoff, RateLimitError puts it back as it was, and UnrecoverableError
+ * fails it for good.
  */
 export function createProcessor(dependencies: ProcessorDependencies): (job: DispatchJob) => Promise<void> {
-  const { github, claims, deadLetters, metrics, log, now, config } = dependencies;
+  const { github, claims, deadLetters, pause, metrics, log, now, config } = dependencies;
+  const report = createReport({ metrics, log, now });
+  const burial = createBurial({ claims, deadLetters, report, now, config });
+
+  async function giveUp(attempt: Attempt | UnreadableAttempt, cause: Cause): Promise<never> {
+    throw new UnrecoverableError(await burial.bury(attempt, cause));
+  }
+
+  /** Acts on what an attempt came to. */
+  async function act(attempt: Attempt, verdict: Verdict): Promise<void> {
+    const { job, id, dispatch } = attempt;
+    // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live. And before anything else,
+    // so that a crash from here on does not send the dispatch again.
+    if (verdict.kind === 'delivered') await untilTaken(() => claims.settleDelivered(id, dispatch));
+    if (verdict.limit) await pause(verdict.limit);
+
+    switch (verdict.kind) {
+      case 'delivered':
+        await deadLetters.removeOwnAndOlder(dispatch);
+        return report(attempt, { outcome: 'delivered', status: Number(verdict.code) });
+
+      case 'pause':
+        report(attempt, { outcome: 'rate_limited', message: verdict.message });
+        throw new RateLimitError();
+
+      case 'retry': {
+        const { code, message } = verdict;
+        // Since it was queued, which a redrive does again.
+        if (now() - job.timestamp > config.DISPATCH_RETRY_WINDOW) {
+          return giveUp(attempt, { code, message, hint: EXPIRED_HINT });
+        }
+        report(attempt, { outcome: 'retry', code, message });
+        throw new Error(message);
+      }
+
+      case 'dead': {
+        const { code, message, hint } = verdict;
+        return giveUp(attempt, { code, message, hint });
+      }
+
+      default:
+        return verdict satisfies never;
+    }
+  }
 
   return async job => {
+    const { id } = job;
+    if (id === undefined) throw new Error('BullMQ handed over a job without an id');
     const parsed = parseDispatch(job.data);
-    if (!parsed.ok) return dieUnreadable(job, parsed.fault, dependencies);
+    if (!parsed.ok) return giveUp({ job, id, dispatch: undefined }, unreadable(parsed.fault));
     const { dispatch } = parsed;
-    const attempt: Attempt = { job, id: job.id ?? dispatch.payload.dispatch_id, dispatch };
+    const attempt: Attempt = { job, id, dispatch };
 
-    const again = job.stalledCounter > 0 || job.attemptsMade > 0;
-    const end = again ? await unfinishedEnd(attempt, dependencies) : undefined;
-    if (end === 'delivered') {
-      await deadLetters.discharge(dispatch, 'and older');
-      log.info({ outcome: 'delivered_before', ...about(attempt) }, 'Dispatch');
-      return;
+    // An earlier attempt may have got an end that BullMQ has not heard of: its worker died before, or Redis refused a
+    // later step. GitHub is not asked again then.
+    if (job.stalledCounter > 0 || job.attemptsMade > 0) {
+      if (await claims.isDelivered(id, dispatch.dedup_id)) {
+        await deadLetters.removeOwnAndOlder(dispatch);
+        return report(attempt, { outcome: 'delivered_before' });
+      }
+      if (await burial.isBuried(attempt)) {
+        await burial.finish(attempt);
+        throw new UnrecoverableError('It was buried before');
+      }
     }
-    if (end === 'dead') {
-      await claims.settleDead(attempt.id, dispatch.dedup_id, config.DEAD_LETTER_COOLDOWN, job.timestamp);
-      throw new UnrecoverableError('It was buried before');
-    }
-    if (job.stalledCounter > MAX_STALLED) return act(attempt, STALLED, dependencies);
+    if (job.stalledCounter > MAX_STALLED) return giveUp(attempt, STALLED);
 
     if (await claims.isSuperseded(dispatch)) {
-      await claims.settleDead(attempt.id, dispatch.dedup_id, 0, job.timestamp);
-      await deadLetters.discharge(dispatch, undefined);
-      metrics.superseded.inc();
-      log.info({ outcome: 'superseded', ...about(attempt) }, 'Dispatch');
-      return;
+      await claims.release(id, dispatch.dedup_id, job.timestamp);
+      await deadLetters.removeOwn(dispatch);
+      return report(attempt, { outcome: 'superseded' });
     }
-    const refusal = refuse(dispatch, config.ALLOWED_OWNERS);
-    if (refusal) return act(attempt, refusal, dependencies);
-
+    // The queue is not trusted more than a request.
+    if (!isRepository(dispatch.repo) || !isAllowedOwner(dispatch.repo, config.ALLOWED_OWNERS)) {
+      return giveUp(attempt, notAllowed(dispatch));
+    }
     if (!github) {
-      await claims.settleDelivered(attempt.id, dispatch);
-      metrics.dryRunDispatches.inc(dispatchLabels(dispatch, metrics));
-      log.info({ outcome: 'dry_run', ...about(attempt) }, 'Dispatch');
-      return;
+      await claims.settleDelivered(id, dispatch);
+      return report(attempt, { outcome: 'dry_run' });
     }
+
     const startedAt = now();
-    const result = await github.send(dispatch);
-    const verdict = classify(result, dispatch.repo, now());
+    const verdict = await github.attempt(dispatch);
     metrics.duration.observe({ code: verdict.code }, (now() - startedAt) / 1000);
-    if (
-      result.kind === 'response' &&
-      result.step === 'dispatch' &&
-      (result.status < 300 || result.status === 404)
-    ) {
-      metrics.admit(dispatch);
-    }
-    return act(attempt, verdict, dependencies);
+    if (verdict.repositoryResolved) metrics.admit(dispatch);
+    return act(attempt, verdict);
   };
 }
 
-/**
- * How a job had ended when its worker died before it could say so to BullMQ, or when Redis refused a later step and the
- * job was tried again for that: GitHub is not asked again.
- */
-async function unfinishedEnd(
-  { job, id, dispatch: { dedup_id } }: Attempt,
-  { claims, deadLetters }: ProcessorDependencies,
-): Promise<'delivered' | 'dead' | undefined> {
-  if (await claims.isDelivered(id, dedup_id)) return 'delivered';
-  const buried = await deadLetters.isBuried({ dispatch_id: id, dedup_id, run: job.timestamp });
-  return buried ? 'dead' : undefined;
-}
+const EXPIRED_HINT =
+  'It was tried until DISPATCH_RETRY_WINDOW was over. Check GitHub and the network, then retry.';
 
-const STALLED: Dead = {
-  kind: 'dead',
+const STALLED: Cause = {
   code: 'internal',
   message: `Its worker died on it more than ${MAX_STALLED} times`,
   hint: "Look for what kills the dispatcher (memory limit, liveness probe) in its pods' events, then retry.",
 };
 
-type Dead = Extract<Verdict, { kind: 'dead' }>;
-
-interface Attempt {
-  readonly job: DispatchJob;
-  readonly id: string;
-  readonly dispatch: Dispatch;
-}
-
-/** What makes a job undeliverable before GitHub is asked: the queue is not trusted more than a request. */
-function refuse({ repo }: Dispatch, owners: readonly string[]): Dead | undefined {
-  if (isRepository(repo) && isAllowedOwner(repo, owners)) return undefined;
+function notAllowed({ repo }: Dispatch): Cause {
   return {
-    kind: 'dead',
     code: 'internal',
     message: `The owner of ${JSON.stringify(repo)} is not in ALLOWED_OWNERS of the dispatcher`,
     hint: 'Give ingest and dispatcher the same ALLOWED_OWNERS, then retry.',
   };
 }
 
-async function act(attempt: Attempt, verdict: Verdict, dependencies: ProcessorDependencies): Promise<void> {
-  const { claims, deadLetters, pause, metrics, log, now, config } = dependencies;
-  const { job, id, dispatch } = attempt;
-
-  switch (verdict.kind) {
-    case 'delivered':
-      // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live. And before anything
-      // else, so that a crash from here on is no second dispatch.
-      await untilTaken(() => claims.settleDelivered(id, dispatch));
-      if (verdict.limit) await pause(verdict.limit);
-      await deadLetters.discharge(dispatch, 'and older');
-      metrics.dispatches.inc(dispatchLabels(dispatch, metrics));
-      metrics.endToEnd.observe((now() - dispatch.accepted_at) / 1000);
-      log.info({ outcome: 'delivered', ...about(attempt), status: Number(verdict.code) }, 'Dispatch');
-      return;
-
-    case 'pause':
-      await pause(verdict.limit);
-      log.warn({ outcome: 'rate_limited', ...about(attempt), error: verdict.message }, 'Dispatch');
-      throw new RateLimitError();
-
-    case 'retry':
-      if (verdict.limit) await pause(verdict.limit);
-      // Since it was queued, which a redrive does anew.
-      if (now() - job.timestamp > config.DISPATCH_RETRY_WINDOW) {
-        return die(attempt, { ...verdict, kind: 'dead', hint: EXPIRED_HINT }, dependencies);
-      }
-      countError(verdict.code, attempt, dependencies);
-      metrics.retries.inc({ error_code: verdict.code });
-      log.warn({ outcome: 'retry', ...about(attempt), error: verdict.message }, 'Dispatch');
-      throw new Error(verdict.message);
-
-    case 'dead':
-      if (verdict.limit) await pause(verdict.limit);
-      return die(attempt, verdict, dependencies);
-
-    default:
-      return verdict satisfies never;
-  }
-}
-
-/** What a Redis answers that is there, and takes no writes for now: without replicas, with a full disk, in a failover. */
-const REFUSED_FOR_NOW = /^(NOREPLICAS|MISCONF|READONLY|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
-const ASK_AGAIN_MS = 250;
-
-/** Repeats a write until Redis takes it. One that is away is waited for by the connection itself. */
-async function untilTaken(write: () => Promise<void>): Promise<void> {
-  for (;;) {
-    try {
-      return await write();
-    } catch (error) {
-      if (!REFUSED_FOR_NOW.test((error as Error).message)) throw error;
-      await delay(ASK_AGAIN_MS);
-    }
-  }
-}
-
-const EXPIRED_HINT =
-  'It was tried until DISPATCH_RETRY_WINDOW was over. See to GitHub or the network, then retry.';
-
-/** Gives a dispatch up. At whichever step a crash comes in between, the next worker takes it up at that step. */
-async function die(attempt: Attempt, verdict: Dead, dependencies: ProcessorDependencies): Promise<never> {
-  const { claims, deadLetters, metrics, log, now, config } = dependencies;
-  const { job, id, dispatch } = attempt;
-  const { code, message, hint } = verdict;
-  countError(code, attempt, dependencies);
-  const { dedup_id } = dispatch;
-  const death = {
-    ...{ hint, error: { code, message }, attempts: job.attemptsMade + 1 },
-    ...{ dispatch_id: id, dedup_id, run: job.timestamp, dispatch, before: dispatch.died },
-  };
-  const { written } = await deadLetters.bury(dispatchName(dispatch), death, now());
-  await claims.settleDead(id, dedup_id, config.DEAD_LETTER_COOLDOWN, job.timestamp);
-  if (written) metrics.deadLetters.inc({ ...metrics.labels(dispatch), error_code: code });
-  log.error({ outcome: 'dead', ...about(attempt), error: message, hint }, 'Dispatch');
-  throw new UnrecoverableError(deathReason(death));
-}
-
-/** The same for a job that is no dispatch, as far as this version can tell. It is kept as it is. */
-async function dieUnreadable(
-  job: DispatchJob,
-  fault: string,
-  { claims, deadLetters, metrics, log, now, config }: ProcessorDependencies,
-): Promise<never> {
-  const id = job.id ?? '';
-  const death = {
-    hint: 'Upgrade the dispatcher to the version of ingest, then retry; or discard it, where nobody knows it.',
-    error: { code: 'internal', message: `The job is no dispatch that this version can read: ${fault}` },
-    attempts: job.attemptsMade + 1,
-    ...{ dispatch_id: id, dedup_id: job.deduplicationId, run: job.timestamp, dispatch: job.data },
-    before: undefined,
-  };
-  const { written } = await deadLetters.bury(job.name, death, now());
-  if (job.deduplicationId !== undefined) {
-    await claims.settleDead(id, job.deduplicationId, config.DEAD_LETTER_COOLDOWN, job.timestamp);
-  }
-  if (written) metrics.deadLetters.inc({ repo: 'other', event_type: 'other', error_code: 'internal' });
-  log.error({ outcome: 'dead', dispatch_id: id, error: death.error.message, hint: death.hint }, 'Dispatch');
-  throw new UnrecoverableError(deathReason(death));
-}
-
-function countError(code: ErrorCode, { dispatch }: Attempt, { metrics }: ProcessorDependencies): void {
-  metrics.errors.inc({ ...metrics.labels(dispatch), error_code: code });
-  if (code === '401' || code === 'auth') metrics.authErrors.inc();
-}
-
-function dispatchLabels(dispatch: Dispatch, metrics: DispatcherMetrics) {
-  return { ...metrics.labels(dispatch), reason: metrics.reasonLabel(dispatch.payload.reason) };
-}
-
-/** What a log line says of an attempt. */
-function about({ job, id, dispatch }: Attempt) {
-  const { repo, event_type, payload } = dispatch;
+/** For a job that is no dispatch, as far as this version can tell. Its dead letter keeps it as it is. */
+function unreadable(fault: string): Cause {
   return {
-    product: payload.product,
-    env: payload.environment,
-    repo,
-    event_type,
-    reason: payload.reason,
-    dispatch_id: id,
-    attempt: job.attemptsMade + 1,
+    code: 'internal',
+    message: `The job is no dispatch that this version can read: ${fault}`,
+    hint: 'Upgrade the dispatcher to the version of ingest, then retry. If ingest did not queue it, discard it.',
   };
 }

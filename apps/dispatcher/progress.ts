@@ -17,7 +17,7 @@ export interface Progress extends Disposable {
   watched<Job>(processor: (job: Job) => Promise<void>): (job: Job) => Promise<void>;
   /** Looks at the queue, which happens by itself every few seconds. */
   check(): Promise<void>;
-  /** Fails when this worker has gone deaf: BullMQ workers have stayed "running" after a failover and taken nothing. */
+  /** Fails when this worker takes no jobs any more: BullMQ workers have stayed "running" after a failover and taken none. */
   readonly alive: Check;
 }
 

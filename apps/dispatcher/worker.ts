@@ -1,5 +1,5 @@
 import { DISPATCH_QUEUE } from '@flux-dispatch/queue/keys';
-import type { Rate } from '@flux-dispatch/runtime/env';
+import { limiterOptions, type Pace } from '@flux-dispatch/queue/limiter';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -9,7 +9,7 @@ import type { createProcessor } from './processor.ts';
 export interface DispatchWorkerConfig {
   readonly QUEUE_PREFIX: string;
   readonly DISPATCH_CONCURRENCY: number;
-  readonly DISPATCH_RATE: Rate | 'off';
+  readonly DISPATCH_RATE: Pace | 'off';
 }
 
 /**
@@ -38,19 +38,12 @@ export function startDispatchWorker(
     connection: redis,
     prefix: config.QUEUE_PREFIX,
     concurrency: config.DISPATCH_CONCURRENCY,
-    limiter: limiter(config.DISPATCH_RATE),
+    limiter: limiterOptions(config.DISPATCH_RATE),
     ...STALLED_JOBS,
     settings: { backoffStrategy: attemptsMade => retryDelay(attemptsMade) },
   });
   worker.on('error', err => log.debug({ err }, 'Dispatch worker'));
   return worker;
-}
-
-/** A pause for GitHub's rate limit works through the limiter, so there is one even where there is no pace. */
-export function limiter(rate: DispatchWorkerConfig['DISPATCH_RATE']): { max: number; duration: number } {
-  return rate === 'off'
-    ? { max: Number.MAX_SAFE_INTEGER - 1, duration: 1000 }
-    : { max: rate.max, duration: rate.per };
 }
 
 /**

@@ -1,25 +1,25 @@
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import type { DispatchRequest } from '@flux-dispatch/routing/decide';
+import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import type { Job } from 'bullmq';
 import { describe, expect, test } from 'vitest';
-import { type EnqueueDependencies, enqueue } from './enqueue.ts';
+import { createEnqueue, type EnqueueDependencies } from './enqueue.ts';
 
 const never = () => new Promise<never>(() => undefined);
 
-function request(repo: string, repeat: DispatchRequest['repeat'] = 'duplicate'): DispatchRequest {
+function candidate(repo: string, repeat: DispatchCandidate['repeat'] = 'duplicate'): DispatchCandidate {
   return {
     ...{ dedup_id: `id of ${repo}`, stream_id: 'stream', object_id: 'object', event_time: undefined },
     repo,
     event_type: 'flux-deploy',
     class: 'success',
     claim: { delivered_ttl_ms: 1000, max_delivered: 10 },
-    payload: {} as DispatchRequest['payload'],
+    payload: {} as DispatchCandidate['payload'],
     repeat,
     renewal_ms: 1000,
   };
 }
 
-/** A Redis that takes everything, unless told otherwise. `claimed` are the jobs that hold a claim already. */
+/** A Redis that takes everything, but for what `over` replaces. `claimed`: the job that holds a claim, by repository. */
 function dependencies(claimed: Record<string, string> = {}, over: Partial<EnqueueDependencies> = {}) {
   const added: Dispatch[] = [];
   let ids = 0;
@@ -43,9 +43,9 @@ function dependencies(claimed: Record<string, string> = {}, over: Partial<Enqueu
 
 test('a dispatch gets its id and its time, and nothing of what only ingest needs', async () => {
   const redis = dependencies();
-  expect(await enqueue([request('Altinn/a')], redis)).toEqual({
+  expect(await createEnqueue(redis)([candidate('Altinn/a')])).toEqual({
     kind: 'done',
-    dispatches: [{ repo: 'Altinn/a', outcome: 'enqueued', dispatch_id: 'new-1' }],
+    results: [{ repo: 'Altinn/a', outcome: 'enqueued', dispatch_id: 'new-1' }],
   });
   expect(redis.added).toEqual([
     {
@@ -76,15 +76,15 @@ test('of several repositories each has an outcome of its own, in their order', a
       },
     },
   );
-  const requests = [
-    request('Altinn/pending'),
-    request('Altinn/delivered', 'rate_limited'),
-    request('Altinn/overtaken'),
-    request('Altinn/new'),
+  const candidates = [
+    candidate('Altinn/pending'),
+    candidate('Altinn/delivered', 'rate_limited'),
+    candidate('Altinn/overtaken'),
+    candidate('Altinn/new'),
   ];
-  expect(await enqueue(requests, redis)).toEqual({
+  expect(await createEnqueue(redis)(candidates)).toEqual({
     kind: 'done',
-    dispatches: [
+    results: [
       { repo: 'Altinn/pending', outcome: 'duplicate', dispatch_id: 'old-1' },
       { repo: 'Altinn/delivered', outcome: 'rate_limited', dispatch_id: 'old-2' },
       { repo: 'Altinn/overtaken', outcome: 'stale' },
@@ -101,7 +101,7 @@ test.each([
   ['of its arrival, where its clock is ahead', 43, 42],
 ])('the time of an event is that %s', async (_, eventTime, expected) => {
   const redis = dependencies({}, { now: () => 42_999 });
-  await enqueue([{ ...request('Altinn/a'), event_time: eventTime }], redis);
+  await createEnqueue(redis)([{ ...candidate('Altinn/a'), event_time: eventTime }]);
   expect(redis.added[0]?.event_time).toBe(expected);
 });
 
@@ -113,7 +113,7 @@ describe('unavailable', () => {
     [
       'at once, while Redis is known to be away',
       false,
-      'Redis is away (reconnecting)',
+      'Redis is away (reconnecting): check REDIS_URL and the Redis server',
       { redis: { status: 'reconnecting', wait: never }, claims: { admit: never } },
     ],
     ['when the connection breaks', false, 'Redis: Connection is closed.', { claims: { admit: broken } }],
@@ -131,13 +131,25 @@ describe('unavailable', () => {
       { queue: { addBulk: never }, timeoutMs: 10 },
     ],
     [
+      'when an answer is missing',
+      false,
+      'Redis: 0 answers to 1 requests',
+      { claims: { admit: async () => [] } },
+    ],
+    [
+      'when a job has no id',
+      false,
+      'Redis: BullMQ returned a job without an id',
+      { queue: { addBulk: async () => [{} as Job<Dispatch>] } },
+    ],
+    [
       'when too few replicas confirm',
       true,
       '1 of 2 Redis replicas confirmed the write',
       { redis: { status: 'ready', wait: async () => 1 }, waitReplicas: 2 },
     ],
   ])('%s', async (_, timedOut, reason, over) => {
-    expect(await enqueue([request('Altinn/a')], dependencies({}, over))).toEqual({
+    expect(await createEnqueue(dependencies({}, over))([candidate('Altinn/a')])).toEqual({
       kind: 'unavailable',
       timedOut,
       reason,
@@ -153,7 +165,7 @@ describe('REDIS_WAIT_REPLICAS', () => {
       return 2;
     };
     const redis = dependencies({}, { redis: { status: 'ready', wait }, waitReplicas: 2 });
-    expect((await enqueue([request('Altinn/a')], redis)).kind).toBe('done');
+    expect((await createEnqueue(redis)([candidate('Altinn/a')])).kind).toBe('done');
     expect(asked).toEqual([{ replicas: 2, timeoutMs: 500 }]);
   });
 
@@ -166,6 +178,6 @@ describe('REDIS_WAIT_REPLICAS', () => {
         waitReplicas: 1,
       },
     );
-    expect((await enqueue([request('Altinn/a')], redis)).kind).toBe('unavailable');
+    expect((await createEnqueue(redis)([candidate('Altinn/a')])).kind).toBe('unavailable');
   });
 });

@@ -1,25 +1,5 @@
+import { EVENT_OUTCOMES } from '@flux-dispatch/routing/outcome';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-
-/** Everything that `POST /flux-events` can answer. */
-export const OUTCOMES = [
-  'enqueued',
-  'duplicate',
-  'rate_limited',
-  'stale',
-  'ignored_reason',
-  'not_routed',
-  'missing_dispatch_repo',
-  'invalid_dispatch_repo',
-  'invalid_dispatch_event',
-  'invalid_dispatch_on',
-  'invalid_payload',
-  'invalid_signature',
-  'body_too_large',
-  'queue_unavailable',
-  'internal_error',
-] as const;
-
-export type Outcome = (typeof OUTCOMES)[number];
 
 export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
 
@@ -37,8 +17,8 @@ export function createIngestMetrics(
     labelNames: ['outcome'],
     registers,
   });
-  // A counter that is first seen at 1 has no increase: rate() and alerts need its zero.
-  for (const outcome of OUTCOMES) events.inc({ outcome }, 0);
+  // A counter that first appears at 1 has no increase: rate() and alerts need its zero.
+  for (const outcome of Object.keys(EVENT_OUTCOMES)) events.inc({ outcome }, 0);
   new Gauge({
     name: 'flux_dispatch_dedup_entries',
     help: 'Claims of delivered dispatches, which hold repeats back.',

@@ -15,7 +15,8 @@ import {
   type TestContext,
   vi,
 } from 'vitest';
-import { acquireRedis, type ControllableRedis, firstPossible, type TestRedis } from './redis.ts';
+import { acquireRedis, firstPossible } from './redis.ts';
+import type { ControllableRedis, TestRedis } from './test-redis.ts';
 
 const path = inject('path');
 
@@ -59,7 +60,7 @@ describe('the ways', () => {
 
   it('that need a program are ruled out by an empty PATH', async () => {
     await expect(acquireRedis({ path: '', ways: ['PATH', 'apt-get'] })).rejects.toThrow(
-      /it is not set\n.*neither is there\n.*there is no apt-get on the PATH$/,
+      /it is not set\n.*the PATH has neither\n.*there is no apt-get on the PATH$/,
     );
   });
 });
@@ -72,7 +73,7 @@ describe('REDIS_URL', () => {
   afterAll(() => running[Symbol.asyncDispose]());
 
   it('is used as it is, and left alone when disposed', async () => {
-    const given = await acquireRedis({ redisUrl: running.url, path });
+    const given = await acquireRedis({ given: { REDIS_URL: running.url }, path });
     expect(given).toMatchObject({ url: running.url, origin: 'REDIS_URL' });
     expect(given.control).toBeUndefined();
     await given[Symbol.asyncDispose]();
@@ -80,17 +81,17 @@ describe('REDIS_URL', () => {
   });
 
   it('is not used for a Redis that gets killed', async () => {
-    const options = { redisUrl: running.url, path, ways: [], controllable: true } as const;
+    const options = { given: { REDIS_URL: running.url }, path, ways: [], controllable: true } as const;
     await expect(acquireRedis(options)).rejects.toThrow(
       'it is set, but one that can be killed is needed here',
     );
   });
 
   it.each([
-    { redisUrl: 'redis://:secret@127.0.0.1:1', message: 'nothing answers on 127.0.0.1:1' },
-    { redisUrl: 'localhost', message: 'REDIS_URL must be like redis://localhost:6379' },
+    { redisUrl: 'redis://:secret@127.0.0.1:1', message: 'nothing listens on 127.0.0.1:1' },
+    { redisUrl: 'localhost', message: 'REDIS_URL must be redis://host:6379' },
   ])('is an error where it does not work, not a reason to use another: $redisUrl', async options => {
-    const acquired = acquireRedis({ redisUrl: options.redisUrl, path });
+    const acquired = acquireRedis({ given: { REDIS_URL: options.redisUrl }, path });
     await expect(acquired).rejects.toThrow(options.message);
     await expect(acquired).rejects.not.toThrow('secret');
   });
@@ -98,7 +99,7 @@ describe('REDIS_URL', () => {
 
 describe.each([
   { way: 'testcontainers', traceOf: containerOf, absent: /no Docker daemon answers|cannot be pulled/ },
-  { way: 'PATH', traceOf: folderOf, absent: /neither is there/ },
+  { way: 'PATH', traceOf: folderOf, absent: /the PATH has neither/ },
 ] as const)('a Redis from $way', ({ way, traceOf, absent }) => {
   const options = { path, ways: [way], controllable: true, appendfsync: 'always' } as const;
   let acquired: ControllableRedis | undefined;

@@ -4,8 +4,9 @@ import { sign, verifySignature } from './signature.ts';
 
 const { token, events } = loadFixtures('flux-events');
 const body = Buffer.from('{"reason":"ReconciliationSucceeded"}');
-const key = Buffer.from('token');
-const signature = sign(body, key);
+const key = { secret: Buffer.from('token') };
+const signature = sign(body, key.secret);
+const keyOf = (token: string) => ({ secret: Buffer.from(token) });
 
 test("notification-controller's own test vector", () => {
   const vector = events.find(({ file }) => file === 'upstream-signature-vector.json');
@@ -15,38 +16,39 @@ test("notification-controller's own test vector", () => {
 });
 
 test.each(events)('the real client on $file', ({ body, signature }) => {
-  expect(verifySignature(body, signature, [Buffer.from(token)])).toBe(true);
+  const key = keyOf(token);
+  expect(verifySignature(body, signature, [key])).toBe(key);
 });
 
 describe('a signature is', () => {
   test.each([
-    ['good under the token', signature, [key], true],
-    ['good under either token of a rotation', signature, [Buffer.from('new'), key], true],
-    ['good whatever the order of the tokens', signature, [key, Buffer.from('new')], true],
-    ['wrong under another token', signature, [Buffer.from('other')], false],
-    ['wrong under the token with a newline: it is not trimmed', signature, [Buffer.from('token\n')], false],
-    ['wrong where there is no token', signature, [], false],
-    ['missing', undefined, [key], false],
-    ['malformed: empty', '', [key], false],
-    ['malformed: without its algorithm', signature.slice('sha256='.length), [key], false],
-    ['malformed: of another algorithm', signature.replace('sha256', 'sha1'), [key], false],
-    ['malformed: in upper case', signature.toUpperCase(), [key], false],
-    ['malformed: a digit short', signature.slice(0, -1), [key], false],
-    ['malformed: a digit long', `${signature}0`, [key], false],
-    ['malformed: with a newline', `${signature}\n`, [key], false],
-    ['malformed: given twice', `${signature}, ${signature}`, [key], false],
-    ['malformed: no hex', `sha256=${'g'.repeat(64)}`, [key], false],
-    ['malformed: of as many characters but more bytes', `sha256=${'é'.repeat(64)}`, [key], false],
-  ])('%s', (_, signature, tokens, valid) => {
-    expect(verifySignature(body, signature, tokens)).toBe(valid);
+    ['good under the token', signature, [key], key],
+    ['good under either token of a rotation', signature, [keyOf('new'), key], key],
+    ['good whatever the order of the tokens', signature, [key, keyOf('new')], key],
+    ['wrong under another token', signature, [keyOf('other')], undefined],
+    ['wrong under the token with a newline: it is not trimmed', signature, [keyOf('token\n')], undefined],
+    ['wrong where there is no token', signature, [], undefined],
+    ['missing', undefined, [key], undefined],
+    ['malformed: empty', '', [key], undefined],
+    ['malformed: without its algorithm', signature.slice('sha256='.length), [key], undefined],
+    ['malformed: of another algorithm', signature.replace('sha256', 'sha1'), [key], undefined],
+    ['malformed: in upper case', signature.toUpperCase(), [key], undefined],
+    ['malformed: a digit short', signature.slice(0, -1), [key], undefined],
+    ['malformed: a digit long', `${signature}0`, [key], undefined],
+    ['malformed: with a newline', `${signature}\n`, [key], undefined],
+    ['malformed: given twice', `${signature}, ${signature}`, [key], undefined],
+    ['malformed: no hex', `sha256=${'g'.repeat(64)}`, [key], undefined],
+    ['malformed: of as many characters but more bytes', `sha256=${'é'.repeat(64)}`, [key], undefined],
+  ])('%s', (_, signature, keys, matched) => {
+    expect(verifySignature(body, signature, keys)).toBe(matched);
   });
 
   test('wrong when a single byte of the body is another', () => {
-    expect(verifySignature(Buffer.from(body.toString().replace('R', 'r')), signature, [key])).toBe(false);
+    expect(verifySignature(Buffer.from(body.toString().replace('R', 'r')), signature, [key])).toBeUndefined();
   });
 });
 
 test('a token is its raw bytes, text or not', () => {
-  const binary = Buffer.from([0x00, 0xff, 0xfe, 0x0a]);
-  expect(verifySignature(body, sign(body, binary), [binary])).toBe(true);
+  const binary = { secret: Buffer.from([0x00, 0xff, 0xfe, 0x0a]) };
+  expect(verifySignature(body, sign(body, binary.secret), [binary])).toBe(binary);
 });

@@ -10,18 +10,24 @@ export function sign(body: Buffer, token: Buffer): string {
   return `sha256=${createHmac('sha256', token).update(body).digest('hex')}`;
 }
 
-/** Whether `signature` is that of `body` under any of `tokens`. Compares in constant time. */
-export function verifySignature(
+/** A secret that bodies are signed with. What else a key carries comes back from `verifySignature`. */
+export interface Key {
+  /** The token's raw bytes. */
+  readonly secret: Buffer;
+}
+
+/** The key of `keys` under which `signature` is that of `body`, or undefined. Compares in constant time. */
+export function verifySignature<K extends Key>(
   body: Buffer,
   signature: string | undefined,
-  tokens: readonly Buffer[],
-): boolean {
-  if (signature === undefined || !FORMAT.test(signature)) return false;
+  keys: readonly K[],
+): K | undefined {
+  if (signature === undefined || !FORMAT.test(signature)) return undefined;
   const given = Buffer.from(signature);
-  let valid = false;
-  // Every token is tried, so that the time taken does not tell which of them matched.
-  for (const token of tokens) {
-    if (timingSafeEqual(given, Buffer.from(sign(body, token)))) valid = true;
+  let matched: K | undefined;
+  // Every key is tried, so that the time taken does not reveal which of them matched.
+  for (const key of keys) {
+    if (timingSafeEqual(given, Buffer.from(sign(body, key.secret)))) matched ??= key;
   }
-  return valid;
+  return matched;
 }

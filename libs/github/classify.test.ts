@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { classify, type SendResult, type Step } from './classify.ts';
+import type { ApiCall, ApiResult } from './api-result.ts';
+import { classify } from './classify.ts';
 
 const REPO = 'Altinn/dialogporten';
 const NOW = Date.parse('2026-03-05T12:00:00Z');
@@ -9,11 +10,11 @@ const MINUTE = 60 * SECONDS;
 interface Answer {
   readonly headers?: Readonly<Record<string, string | number>>;
   readonly message?: string;
-  readonly step?: Step;
+  readonly call?: ApiCall;
 }
 
-function verdict(status: number, { headers = {}, message = '', step = 'dispatch' }: Answer = {}) {
-  return classify({ kind: 'response', step, status, headers, message }, REPO, NOW);
+function verdict(status: number, { headers = {}, message = '', call = 'dispatch' }: Answer = {}) {
+  return classify({ kind: 'response', call, status, headers, message }, REPO, NOW);
 }
 
 describe('what becomes of the dispatch', () => {
@@ -21,17 +22,17 @@ describe('what becomes of the dispatch', () => {
     [204, 'accepted', {}, 'delivered'],
     [200, 'any other 2xx', {}, 'delivered'],
     [401, 'still, after a fresh token', { message: 'Bad credentials' }, 'retry'],
-    [401, 'for the token', { step: 'token' }, 'retry'],
+    [401, 'for the token', { call: 'token' }, 'retry'],
     [408, 'timeout', {}, 'retry'],
     [500, 'GitHub is unwell', {}, 'retry'],
     [502, 'GitHub is unwell', {}, 'retry'],
     [503, 'GitHub is unwell', { headers: { 'retry-after': '30' } }, 'retry'],
     [403, 'no permission', { message: 'Resource not accessible by integration' }, 'dead'],
     [403, 'with calls left', { headers: { 'x-ratelimit-remaining': '4999' } }, 'dead'],
-    [403, 'suspended', { message: 'This installation has been suspended', step: 'token' }, 'dead'],
+    [403, 'suspended', { message: 'This installation has been suspended', call: 'token' }, 'dead'],
     [404, 'no such repository', { message: 'Not Found' }, 'dead'],
-    [404, 'the App is not installed', { message: 'Not Found', step: 'installation' }, 'dead'],
-    [404, 'the App itself is unknown', { message: 'Integration not found', step: 'installation' }, 'retry'],
+    [404, 'the App is not installed', { message: 'Not Found', call: 'installation' }, 'dead'],
+    [404, 'the App itself is unknown', { message: 'Integration not found', call: 'installation' }, 'retry'],
     [410, 'gone', {}, 'dead'],
     [422, 'GitHub finds it invalid', { message: 'Validation Failed' }, 'dead'],
     [400, 'any other 4xx', {}, 'dead'],
@@ -41,23 +42,26 @@ describe('what becomes of the dispatch', () => {
     expect(verdict(status, answer).kind).toBe(kind);
   });
 
-  test.each<[SendResult, string, string]>([
-    [{ kind: 'timeout', step: 'dispatch' }, 'timeout', 'GitHub did not answer in time (dispatch)'],
-    [{ kind: 'timeout', step: 'token' }, 'timeout', 'GitHub did not answer in time (token)'],
+  test.each<[ApiResult, string, string]>([
+    [{ kind: 'timeout', call: 'dispatch' }, 'timeout', 'GitHub did not answer in time (dispatch)'],
+    [{ kind: 'timeout', call: 'token' }, 'timeout', 'GitHub did not answer in time (token)'],
     [
-      { kind: 'network', step: 'installation', message: 'ECONNREFUSED' },
+      { kind: 'network', call: 'installation', message: 'ECONNREFUSED' },
       'network',
       'GitHub cannot be reached: ECONNREFUSED',
     ],
     [{ kind: 'key', message: 'does not exist' }, 'auth', 'GITHUB_PRIVATE_KEY_PATH does not exist'],
   ])('no answer: %j', (result, code, message) => {
-    expect(classify(result, REPO, NOW)).toEqual({ kind: 'retry', code, message });
+    expect(classify(result, REPO, NOW)).toEqual({
+      ...{ kind: 'retry', code, message },
+      repositoryResolved: false,
+    });
   });
 });
 
 test('an error says what GitHub said, and to which call', () => {
   const message = 'Not Found';
-  expect(verdict(404, { message, step: 'installation' })).toMatchObject({
+  expect(verdict(404, { message, call: 'installation' })).toMatchObject({
     code: '404',
     message: 'GitHub answered 404: Not Found (installation)',
   });
@@ -66,6 +70,24 @@ test('an error says what GitHub said, and to which call', () => {
 
 test('an App that GitHub does not know is an error of authentication, not of the dispatch', () => {
   expect(verdict(404, { message: 'Integration not found' })).toMatchObject({ kind: 'retry', code: 'auth' });
+});
+
+describe('whether GitHub has said if the repository exists', () => {
+  test.each<[number, ApiCall, string, boolean]>([
+    [204, 'dispatch', '', true],
+    [404, 'dispatch', 'Not Found', true],
+    [404, 'dispatch', 'Integration not found', true],
+    [404, 'installation', 'Not Found', false],
+    [404, 'token', 'Not Found', false],
+    [401, 'dispatch', '', false],
+    [403, 'dispatch', '', false],
+    [410, 'dispatch', '', false],
+    [422, 'dispatch', '', false],
+    [429, 'dispatch', '', false],
+    [500, 'dispatch', '', false],
+  ])('%i for the %s %s: %s', (status, call, message, repositoryResolved) => {
+    expect(verdict(status, { call, message })).toMatchObject({ repositoryResolved });
+  });
 });
 
 describe('a dead letter says what to do about it', () => {
@@ -144,7 +166,7 @@ describe('a rate limit pauses the queue, and uses up no attempt', () => {
       'secondary',
       undefined,
     ],
-    ['for the token', 403, { message: secondary, step: 'token' }, 'secondary', undefined],
+    ['for the token', 403, { message: secondary, call: 'token' }, 'secondary', undefined],
   ])('%s', (_, status, answer, kind, waitMs) => {
     expect(verdict(status, answer)).toMatchObject({
       kind: 'pause',
@@ -173,6 +195,9 @@ describe('a rate limit pauses the queue, and uses up no attempt', () => {
 
   test('calls left pause nothing', () => {
     const headers = { 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': reset };
-    expect(verdict(204, { headers })).toEqual({ kind: 'delivered', code: '204', limit: undefined });
+    expect(verdict(204, { headers })).toEqual({
+      ...{ kind: 'delivered', code: '204', limit: undefined },
+      repositoryResolved: true,
+    });
   });
 });

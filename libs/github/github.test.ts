@@ -1,14 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { type GitHubStubOptions, startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { startRecordingProxy } from '@flux-dispatch/testbed/recording-proxy';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createGitHub, type GitHubOptions } from './github.ts';
+import type { AppOptions } from './app.ts';
+import { createGitHub } from './github.ts';
 import { parsePrivateKey } from './private-key.ts';
+import type { ErrorCode, Verdict } from './verdict.ts';
 
 const LOOK_UP = 'GET /repos/Altinn/dialogporten/installation';
 const TOKEN = 'POST /app/installations/1001/access_tokens';
@@ -31,13 +32,14 @@ const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
 interface Desk extends AsyncDisposable {
   readonly stub: Awaited<ReturnType<typeof startGitHubStub>>;
   readonly proxy: Awaited<ReturnType<typeof startRecordingProxy>>;
+  attempt(repo?: string): Promise<Verdict>;
   /** Sends a dispatch once: the status of GitHub's answer, or why there is none. */
-  send(repo?: string): Promise<number | 'timeout' | 'network' | 'key'>;
+  send(repo?: string): Promise<ErrorCode>;
   /** The calls on the wire since it was last asked, such as "GET /app". */
   calls(): string[];
 }
 
-async function desk(options: Partial<GitHubOptions> = {}, stubOptions: Partial<GitHubStubOptions> = {}) {
+async function desk(options: Partial<AppOptions> = {}, stubOptions: Partial<GitHubStubOptions> = {}) {
   await using stack = new AsyncDisposableStack();
   const now = () => Date.now();
   const stub = stack.use(await startGitHubStub({ ...credentials.stub, owners: OWNERS, now, ...stubOptions }));
@@ -51,15 +53,15 @@ async function desk(options: Partial<GitHubOptions> = {}, stubOptions: Partial<G
     log: createLogger('test', 'fatal'),
     ...options,
   });
+  const attempt = (repo = 'Altinn/dialogporten') =>
+    github.attempt({ repo, event_type: 'flux-deploy', payload: { product: 'dialogporten' } });
   let seen = 0;
   const started = stack.move();
   return {
     stub,
     proxy,
-    async send(repo = 'Altinn/dialogporten') {
-      const result = await github.send(dispatch(repo));
-      return result.kind === 'response' ? result.status : result.kind;
-    },
+    attempt,
+    send: async (repo?: string) => (await attempt(repo)).code,
     calls() {
       const calls = proxy.requests.slice(seen).map(({ method, path }) => `${method} ${path}`);
       seen = proxy.requests.length;
@@ -69,28 +71,12 @@ async function desk(options: Partial<GitHubOptions> = {}, stubOptions: Partial<G
   } satisfies Desk;
 }
 
-function dispatch(repo: string): Dispatch {
-  return {
-    ...{ version: 1, dedup_id: '0'.repeat(64), repo, event_type: 'flux-deploy', class: 'success' },
-    ...{ object_id: '1'.repeat(64), event_time: 1_772_712_060 },
-    ...{ accepted_at: Date.now(), claim: { delivered_ttl_ms: MINUTES, max_delivered: 1 } },
-    payload: {
-      ...{ product: 'dialogporten', environment: 'at23', commit_sha: '', revision: '', message: '' },
-      ...{ kustomization_name: 'apps', reason: 'ReconciliationSucceeded', dispatch_id: '1' },
-      flux: {
-        ...{ kind: 'Kustomization', namespace: 'n', name: 'n', severity: 'info', timestamp: '' },
-        ...{ origin_revision: '', cluster: '', controller: '', metadata: {} },
-      },
-    },
-  };
-}
-
 describe('the installation and its token', () => {
   test('are asked for once for an owner, in whatever case, also by dispatches at the same time', async () => {
     await using d = await desk();
     const repos = ['Altinn/dialogporten', 'altinn/correspondence', 'ALTINN/Dialogporten'];
-    expect(await Promise.all(repos.map(d.send))).toEqual([204, 204, 204]);
-    expect(await d.send()).toBe(204);
+    expect(await Promise.all(repos.map(d.send))).toEqual(['204', '204', '204']);
+    expect(await d.send()).toBe('204');
     expect(d.calls().slice(0, 2)).toEqual([LOOK_UP, TOKEN]);
     expect(d.stub.requests).toEqual(
       new Map([
@@ -105,7 +91,7 @@ describe('the installation and its token', () => {
     await using d = await desk();
     await d.send();
     d.calls();
-    expect(await d.send('Digdir/roadmap')).toBe(204);
+    expect(await d.send('Digdir/roadmap')).toBe('204');
     expect(d.calls()).toEqual([
       'GET /repos/Digdir/roadmap/installation',
       'POST /app/installations/1002/access_tokens',
@@ -115,7 +101,7 @@ describe('the installation and its token', () => {
 
   test('GITHUB_INSTALLATION_ID given: it is not looked up', async () => {
     await using d = await desk({ installationId: OWNERS.Altinn });
-    expect([await d.send(), await d.send()]).toEqual([204, 204]);
+    expect([await d.send(), await d.send()]).toEqual(['204', '204']);
     expect(d.calls()).toEqual([TOKEN, DISPATCH, DISPATCH]);
   });
 
@@ -126,7 +112,7 @@ describe('the installation and its token', () => {
     await d.send();
     d.calls();
     pass(1.5 * MINUTES);
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
     expect(d.calls()).toEqual([TOKEN, DISPATCH]);
   });
 
@@ -135,7 +121,7 @@ describe('the installation and its token', () => {
     await d.send();
     d.calls();
     pass(11 * SECONDS);
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
     expect(d.calls()).toEqual([DISPATCH, LOOK_UP, TOKEN, DISPATCH]);
   });
 
@@ -145,7 +131,12 @@ describe('the installation and its token', () => {
     d.stub.clear();
     d.stub.revokeTokens();
     pass(5 * SECONDS);
-    expect(await Promise.all(Array.from({ length: 4 }, () => d.send()))).toEqual([204, 204, 204, 204]);
+    expect(await Promise.all(Array.from({ length: 4 }, () => d.send()))).toEqual([
+      '204',
+      '204',
+      '204',
+      '204',
+    ]);
     expect(d.stub.dispatches).toHaveLength(4);
     expect(d.stub.requests.get('GET /repos/{owner}/{repo}/installation 200')).toBe(1);
     expect(d.stub.requests.get('POST /app/installations/{installation_id}/access_tokens 201')).toBe(1);
@@ -162,7 +153,7 @@ describe('the installation and its token', () => {
     const refused = () => d.stub.requests.get('POST /repos/{owner}/{repo}/dispatches 401');
     await until('the fresh token is refused', () => refused() === 2);
     pass(5 * SECONDS);
-    expect(await sent).toBe(401);
+    expect(await sent).toBe('401');
     expect(d.calls()).toEqual([DISPATCH, LOOK_UP, TOKEN, DISPATCH, DISPATCH]);
   });
 
@@ -180,7 +171,7 @@ describe('the installation and its token', () => {
     });
     d.proxy.forwardTo(renewed.url);
     pass(ms);
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
     expect(d.calls()).toEqual([...refused, LOOK_UP, TOKEN.replace('1001', '2002'), DISPATCH]);
     expect(renewed.dispatches).toHaveLength(1);
   });
@@ -191,7 +182,7 @@ describe('what is refused', () => {
     await using d = await desk();
     d.stub.setRepositories({ absent: ['Altinn/typo', 'Altinn/gone'] });
     const repos = ['Altinn/typo', 'Altinn/dialogporten', 'Altinn/gone', 'Altinn/correspondence'];
-    expect(await Promise.all(repos.map(d.send))).toEqual([404, 204, 404, 204]);
+    expect(await Promise.all(repos.map(d.send))).toEqual(['404', '204', '404', '204']);
   });
 
   test('404 evicts what was cached', async () => {
@@ -199,22 +190,22 @@ describe('what is refused', () => {
     await d.send();
     d.calls();
     d.stub.setRepositories({ absent: ['Altinn/dialogporten'] });
-    expect(await d.send()).toBe(404);
+    expect(await d.send()).toBe('404');
     d.stub.setRepositories({ absent: [] });
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
     expect(d.calls()).toEqual([DISPATCH, LOOK_UP, TOKEN, DISPATCH]);
   });
 
   test.each([
-    ['not installed', { notInstalled: ['Altinn'] }, 404, [LOOK_UP]],
-    ['suspended', { suspended: ['Altinn'] }, 403, [LOOK_UP, TOKEN]],
+    ['not installed', { notInstalled: ['Altinn'] }, '404', [LOOK_UP]],
+    ['suspended', { suspended: ['Altinn'] }, '403', [LOOK_UP, TOKEN]],
   ])('an App that is %s is so until somebody changes it', async (_, settings, status, calls) => {
     await using d = await desk();
     d.stub.setInstallations(settings);
     expect(await d.send()).toBe(status);
     expect(d.calls()).toEqual(calls);
     d.stub.setInstallations({});
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
   });
 });
 
@@ -226,12 +217,12 @@ describe('what goes wrong on the way', () => {
   ])('with %s is over with the attempt', async (_, match) => {
     await using d = await desk();
     d.stub.setFaults([{ match, times: 1, action: { drop: true } }]);
-    expect([await d.send(), await d.send()]).toEqual(['network', 204]);
+    expect([await d.send(), await d.send()]).toEqual(['network', '204']);
 
     await using slow = await desk({ timeoutMs: SECONDS });
     slow.stub.setFaults([{ match, times: 1, action: { latencyMs: MINUTES } }]);
     expect(await slow.send()).toBe('timeout');
-    await until('it is over', async () => (await slow.send()) === 204);
+    await until('it is over', async () => (await slow.send()) === '204');
   });
 
   test('the time is for the attempt with all its calls', async () => {
@@ -251,8 +242,27 @@ describe('what goes wrong on the way', () => {
     expect(ended).toEqual([204]);
     await d.stub.close();
     await Promise.all(hanging);
-    expect(ended).toEqual([204, 'network', 'network', 'network']);
+    expect(ended).toEqual(['204', 'network', 'network', 'network']);
   });
+});
+
+// The App and its installation each have a limit: the look-up and the token count for one, the dispatch for the other.
+test.each<[string, number, Partial<AppOptions>, string[], Partial<Verdict>]>([
+  ['that for the token', 2, {}, ['primary'], { kind: 'delivered', limit: undefined }],
+  ['the look-up, so the token is refused', 1, {}, ['primary'], { kind: 'pause', code: '403' }],
+  [
+    'those for the token and the dispatch, whose verdict says so itself',
+    1,
+    { installationId: OWNERS.Altinn },
+    ['primary'],
+    { kind: 'delivered', limit: { kind: 'primary', waitMs: expect.any(Number) } },
+  ],
+])('the last call within a limit is reported: %s', async (_, limit, options, exhausted, verdict) => {
+  const limits: string[] = [];
+  await using d = await desk({ ...options, onExhausted: ({ kind }) => limits.push(kind) });
+  d.stub.setRateLimit({ limit, windowMs: MINUTES });
+  expect(await d.attempt()).toMatchObject(verdict);
+  expect(limits).toEqual(exhausted);
 });
 
 describe("the App's key", () => {
@@ -261,13 +271,13 @@ describe("the App's key", () => {
     await using next = await createCredentials();
     const { privateKeyPath } = own;
     await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
 
     await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
     d.stub.setKeys(next.stub.publicKeys);
     pass(10 * SECONDS);
     d.calls();
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
     expect(d.calls()).toEqual([LOOK_UP, TOKEN, DISPATCH]);
   });
 
@@ -277,11 +287,11 @@ describe("the App's key", () => {
     const { privateKeyPath } = own;
     await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
     d.stub.setKeys(next.stub.publicKeys);
-    expect(await d.send()).toBe(401);
+    expect(await d.send()).toBe('401');
     await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
-    expect(await d.send()).toBe(401);
+    expect(await d.send()).toBe('401');
     pass(10 * SECONDS);
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
   });
 
   test('is asked for again while it cannot be read, and nothing is sent', async () => {
@@ -290,9 +300,11 @@ describe("the App's key", () => {
     await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
     const key = await readFile(privateKeyPath);
     await writeFile(privateKeyPath, 'half of a k');
-    expect(await d.send()).toBe('key');
+    expect(await d.attempt()).toMatchObject({
+      ...{ kind: 'retry', code: 'auth', message: expect.stringContaining('GITHUB_PRIVATE_KEY_PATH') },
+    });
     expect(d.calls()).toEqual([]);
     await writeFile(privateKeyPath, key);
-    expect(await d.send()).toBe(204);
+    expect(await d.send()).toBe('204');
   });
 });

@@ -8,13 +8,9 @@ export function isRepository(repository: string): boolean {
   return REPOSITORY.test(repository) && !repository.split('/').some(segment => DOTS_ONLY.test(segment));
 }
 
-/** The owner of `owner/name`. */
-export function ownerOf(repository: string): string {
-  return repository.slice(0, repository.indexOf('/'));
-}
-
-/** Whether a repository's owner is one of `owners`. GitHub's names ignore case. */
-export function isAllowedOwner(repository: string, owners: readonly string[]): boolean {
-  const owner = ownerOf(repository).toLowerCase();
-  return owners.some(allowed => allowed.toLowerCase() === owner);
+/** The two parts of `owner/name`, in its own spelling. @throws for anything that {@link isRepository} refuses */
+export function splitRepository(repository: string): { owner: string; name: string } {
+  if (!isRepository(repository)) throw new Error(`${JSON.stringify(repository)} is not owner/name`);
+  const slash = repository.indexOf('/');
+  return { owner: repository.slice(0, slash), name: repository.slice(slash + 1) };
 }

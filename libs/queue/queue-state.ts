@@ -1,5 +1,6 @@
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { isHeld } from './limiter.ts';
 
 /** Depth and age of a queue. */
 export interface QueueState {
@@ -27,17 +28,20 @@ export async function queueState(queue: Queue, redis: Redis): Promise<QueueState
 // BullMQ's scores of delayed jobs are their time in ms with 12 bits behind it that keep their order.
 const DELAYED_SCORE = 0x1000;
 
-/** Whether a job of the queue could be taken at once, and whether its limiter holds it back. @throws while Redis is away */
+/**
+ * Whether a job of the queue could be taken at once, and whether its limiter holds it back.
+ * @param max how many jobs the limiter of the queue's workers lets through in a window
+ * @throws while Redis is away
+ */
 export async function queueLook(
   queue: Queue,
   redis: Redis,
   max: number,
 ): Promise<{ due: boolean; held: boolean }> {
-  const [waiting, overdue, taken, limiterMs] = await Promise.all([
+  const [waiting, overdue, held] = await Promise.all([
     redis.llen(queue.toKey('wait')),
     redis.zcount(queue.toKey('delayed'), '-inf', Date.now() * DELAYED_SCORE),
-    redis.get(queue.toKey('limiter')),
-    redis.pttl(queue.toKey('limiter')),
+    isHeld(queue, redis, max),
   ]);
-  return { due: waiting + overdue > 0, held: limiterMs > 0 && Number(taken) >= max };
+  return { due: waiting + overdue > 0, held };
 }

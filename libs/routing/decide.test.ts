@@ -3,8 +3,9 @@ import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
 import { type EventOptions, fluxEvent, ociRevision } from '@flux-dispatch/testbed/flux';
 import { describe, expect, test } from 'vitest';
 import { loadFixtures } from '../../test/support/recorded-events.ts';
-import { type DecideConfig, decide } from './decide.ts';
+import { type DecideConfig, decide, type Sender } from './decide.ts';
 
+const SENDER: Sender = { scope: 'all' };
 const CONFIG: DecideConfig = {
   SUCCESS_REASONS,
   FAILURE_REASONS,
@@ -24,19 +25,17 @@ function parsed(body: Buffer): FluxEvent {
 /** Decides on a good event with these differences. */
 function decideOn({ metadata, ...options }: EventOptions, config: Partial<DecideConfig> = {}) {
   const good = { dispatch_repo: 'Altinn/dialogporten', revision: ociRevision('at23', 'a') };
-  return decide(parsed(fluxEvent({ ...options, metadata: { ...good, ...metadata } })), {
-    ...CONFIG,
-    ...config,
-  });
+  const event = parsed(fluxEvent({ ...options, metadata: { ...good, ...metadata } }));
+  return decide(event, SENDER, { ...CONFIG, ...config });
 }
 
 /** What the answer calls a decision. */
 const outcomeOf = (decision: ReturnType<typeof decide>) =>
   decision.kind === 'enqueue' ? 'enqueue' : decision.outcome;
 
-function requestsOf(decision: ReturnType<typeof decide>) {
+function candidatesOf(decision: ReturnType<typeof decide>) {
   if (decision.kind !== 'enqueue') throw new Error(`${decision.outcome}: ${decision.message}`);
-  return decision.requests;
+  return decision.candidates;
 }
 
 describe('events of the real client', () => {
@@ -44,38 +43,39 @@ describe('events of the real client', () => {
 
   test.each(loadFixtures('flux-events').events)('$file: $outcome', ({ body, outcome }) => {
     const result = parseEvent(body);
-    const decided = result.ok ? outcomeOf(decide(result.event, CONFIG)) : 'invalid_payload';
+    const decided = result.ok ? outcomeOf(decide(result.event, SENDER, CONFIG)) : 'invalid_payload';
     expect(decided).toBe(PASSED_ON.includes(outcome) ? 'enqueue' : outcome);
   });
 
   test('an event repeats another exactly where both have the same dedup id', () => {
     const seen = new Set<string>();
     const events = loadFixtures('flux-events').events.filter(({ outcome }) => PASSED_ON.includes(outcome));
-    const told = events.map(({ file, body }) => {
-      const [request] = requestsOf(decide(parsed(body), CONFIG));
-      if (!request) throw new Error('no request');
-      const outcome = seen.has(request.dedup_id) ? request.repeat : 'enqueued';
-      seen.add(request.dedup_id);
+    const decided = events.map(({ file, body }) => {
+      const [candidate] = candidatesOf(decide(parsed(body), SENDER, CONFIG));
+      if (!candidate) throw new Error('no candidate');
+      const outcome = seen.has(candidate.dedup_id) ? candidate.repeat : 'enqueued';
+      seen.add(candidate.dedup_id);
       return [file, outcome];
     });
-    expect(told).toEqual(events.map(({ file, outcome }) => [file, outcome]));
+    expect(decided).toEqual(events.map(({ file, outcome }) => [file, outcome]));
   });
 
-  test('of a story with an outage and a rollback, by what they tell of', () => {
+  test('a sequence with an outage and a rollback: the same id for the same deployment', () => {
     const { events } = loadFixtures('flux-streams');
-    const ids = events.map(({ body }) => requestsOf(decide(parsed(body), CONFIG))[0]?.dedup_id);
+    const ids = events.map(({ body }) => candidatesOf(decide(parsed(body), SENDER, CONFIG))[0]?.dedup_id);
     const [a, , outage, , , , b] = ids;
     expect(new Set([a, outage, b]).size).toBe(3);
     expect(ids).toEqual([a, a, outage, outage, a, outage, b, a, b, b]);
   });
 });
 
-test('a dispatch that is wanted says all that ingest and dispatcher need', () => {
+test('a candidate has all that ingest and dispatcher need', () => {
   const repo = 'Altinn/dialogporten';
   const timestamp = new Date('2026-03-05T12:01:00Z');
   expect(decideOn({ timestamp, metadata: { product: 'dialogporten', env: 'at23' } })).toEqual({
     kind: 'enqueue',
-    requests: [
+    alert: expect.objectContaining({ dispatch_repo: repo, product: 'dialogporten', env: 'at23' }),
+    candidates: [
       {
         dedup_id: expect.stringMatching(/^[0-9a-f]{64}$/),
         stream_id: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -93,11 +93,11 @@ test('a dispatch that is wanted says all that ingest and dispatcher need', () =>
   });
 });
 
-test('without a revision a repeat is rate limited, for a time of its own that it does not renew', () => {
-  const [request] = requestsOf(
+test('without a revision a repeat is rate limited, for an interval of its own that repeats do not extend', () => {
+  const [candidate] = candidatesOf(
     decideOn({ reason: 'AccessDenied', metadata: { revision: '', dispatch_on: 'any' } }),
   );
-  expect(request).toMatchObject({
+  expect(candidate).toMatchObject({
     claim: { delivered_ttl_ms: 3_600_000 },
     repeat: 'rate_limited',
     renewal_ms: 0,
@@ -113,7 +113,7 @@ describe('reason', () => {
     ['DependencyNotReady', 'info', 'failure'],
     ['RollbackSucceeded', 'info', 'failure'],
   ] as const)('%s with severity %s is a %s', (reason, severity, reasonClass) => {
-    expect(requestsOf(decideOn({ reason, severity, metadata: on }))[0]?.class).toBe(reasonClass);
+    expect(candidatesOf(decideOn({ reason, severity, metadata: on }))[0]?.class).toBe(reasonClass);
   });
 
   test.each(['Progressing', 'InventoryBuildFailed', 'reconciliationsucceeded', 'constructor'])(
@@ -125,8 +125,8 @@ describe('reason', () => {
 
   test('both lists are configurable', () => {
     const config = { SUCCESS_REASONS: ['Promoted'], FAILURE_REASONS: ['Aborted'] };
-    expect(requestsOf(decideOn({ reason: 'Promoted' }, config))[0]?.class).toBe('success');
-    expect(requestsOf(decideOn({ reason: 'Aborted', metadata: on }, config))[0]?.class).toBe('failure');
+    expect(candidatesOf(decideOn({ reason: 'Promoted' }, config))[0]?.class).toBe('success');
+    expect(candidatesOf(decideOn({ reason: 'Aborted', metadata: on }, config))[0]?.class).toBe('failure');
     expect(outcomeOf(decideOn({ reason: 'ReconciliationSucceeded' }, config))).toBe('ignored_reason');
   });
 });
@@ -136,7 +136,7 @@ describe('target', () => {
 
   test('dispatch_repo is missing', () => {
     const event = parsed(fluxEvent({ metadata: { revision: ociRevision('at23', 'a') } }));
-    expect(outcomeOf(decide(event, CONFIG))).toBe('missing_dispatch_repo');
+    expect(outcomeOf(decide(event, SENDER, CONFIG))).toBe('missing_dispatch_repo');
   });
 
   test.each([
@@ -171,9 +171,9 @@ describe('target', () => {
     [many(10).join(), many(10)],
     [[...many(10), 'altinn/R0'].join(), many(10)],
   ])('%j', (dispatch_repo, repos) => {
-    const requests = requestsOf(decideOn({ metadata: { dispatch_repo } }));
-    expect(requests.map(({ repo }) => repo)).toEqual(repos);
-    expect(new Set(requests.map(({ dedup_id }) => dedup_id)).size).toBe(repos.length);
+    const candidates = candidatesOf(decideOn({ metadata: { dispatch_repo } }));
+    expect(candidates.map(({ repo }) => repo)).toEqual(repos);
+    expect(new Set(candidates.map(({ dedup_id }) => dedup_id)).size).toBe(repos.length);
   });
 });
 
@@ -192,12 +192,12 @@ describe('event type', () => {
   ])('dispatch_event %j', (dispatch_event, eventType) => {
     const decision = decideOn({ metadata: dispatch_event === undefined ? {} : { dispatch_event } });
     if (eventType === undefined) expect(outcomeOf(decision)).toBe('invalid_dispatch_event');
-    else expect(requestsOf(decision)[0]?.event_type).toBe(eventType);
+    else expect(candidatesOf(decision)[0]?.event_type).toBe(eventType);
   });
 
   test('the default is configurable', () => {
     const decision = decideOn({}, { DEFAULT_DISPATCH_EVENT: 'deployed' });
-    expect(requestsOf(decision)[0]?.event_type).toBe('deployed');
+    expect(candidatesOf(decision)[0]?.event_type).toBe('deployed');
   });
 });
 
@@ -226,9 +226,11 @@ describe('routing', () => {
     },
   );
 
-  test('an error under a success reason is told as a failure', () => {
+  test('an error under a success reason is a failure', () => {
     const metadata = { dispatch_event: 'flux-deploy-failed' };
-    expect(requestsOf(decideOn({ reason: SUCCESS, severity: 'error', metadata }))[0]?.class).toBe('failure');
+    expect(candidatesOf(decideOn({ reason: SUCCESS, severity: 'error', metadata }))[0]?.class).toBe(
+      'failure',
+    );
     expect(outcomeOf(decideOn({ reason: SUCCESS, severity: 'error' }))).toBe('not_routed');
   });
 });
@@ -255,6 +257,7 @@ test.each([
 ])('the message tells the team what to change, in one line: %#', (metadata, message) => {
   const decision = decideOn({ metadata });
   if (decision.kind === 'enqueue') throw new Error('it was enqueued');
+  expect(decision.alert).toMatchObject(metadata);
   expect(decision.message).toMatch(message);
   expect(decision.message).not.toContain('\n');
   expect(decision.message.length).toBeLessThan(300);

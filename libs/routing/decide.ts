@@ -1,118 +1,97 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import type { ReasonClass } from '@flux-dispatch/event/reasons';
-import { isAllowedOwner, isRepository } from '@flux-dispatch/github/repository';
-import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { type Identity, identify } from './identity.ts';
-import { clientPayload, productOf, type UnsentPayload } from './payload.ts';
+import { type AlertMetadata, readAlert } from './alert.ts';
+import { type ClaimConfig, type DispatchCandidate, dispatchCandidates } from './candidate.ts';
+import { parseDispatchRepo } from './dispatch-repo.ts';
+import type { EventOutcome } from './outcome.ts';
+import { policyFault } from './policy.ts';
+import { quote } from './text.ts';
 
-/** What GitHub takes as an `event_type`. */
-export const EVENT_TYPE = /^[A-Za-z0-9._-]{1,100}$/;
-const MAX_REPOSITORIES = 10;
+/** What GitHub takes as an `event_type`, as a pattern and in words. */
+export const EVENT_TYPE = {
+  pattern: /^[A-Za-z0-9._-]{1,100}$/,
+  form: '1 to 100 letters, digits, dots, dashes or underscores',
+};
 
-export interface DecideConfig {
+export interface DecideConfig extends ClaimConfig {
   readonly SUCCESS_REASONS: readonly string[];
   readonly FAILURE_REASONS: readonly string[];
   readonly ALLOWED_OWNERS: readonly string[];
   readonly DEFAULT_DISPATCH_EVENT: string;
-  /** Milliseconds. */
-  readonly DEDUP_TTL: number;
-  readonly DEDUP_MAX_ENTRIES: number;
-  /** Milliseconds. */
-  readonly RATE_LIMIT_INTERVAL: number;
 }
 
-/** A dispatch that is wanted, before it has an id and a time. */
-export interface DispatchRequest extends Identity, Pick<Dispatch, 'repo' | 'event_type' | 'class' | 'claim'> {
-  readonly payload: UnsentPayload;
-  /** The event's timestamp in seconds since the epoch, or undefined where it has none that can be read. */
-  readonly event_time: number | undefined;
-  /** What the event is called when it repeats another. */
-  readonly repeat: 'duplicate' | 'rate_limited';
-  /** How long a repeat lets the claim of a delivered dispatch live on, in milliseconds. 0: not renewed. */
-  readonly renewal_ms: number;
+/** Who sent an event. `all`: may report events of every namespace. */
+export interface Sender {
+  readonly scope: 'all';
 }
 
-export type Rejection =
-  | 'missing_dispatch_repo'
-  | 'invalid_dispatch_repo'
-  | 'invalid_dispatch_event'
-  | 'invalid_dispatch_on';
+/** The Alert is right, but this event is not dispatched. */
+export type Skip = Extract<EventOutcome, 'ignored_reason' | 'not_routed'>;
 
-/** What is to become of an event. A message tells the product team what to change on its Alert, in one line. */
-export type Decision =
-  | { kind: 'enqueue'; requests: readonly DispatchRequest[] }
-  | { kind: 'skip'; outcome: 'ignored_reason' | 'not_routed'; message: string }
-  | { kind: 'reject'; outcome: Rejection; message: string };
+/** The Alert has a mistake. */
+export type Rejection = Extract<
+  EventOutcome,
+  'missing_dispatch_repo' | 'invalid_dispatch_repo' | 'invalid_dispatch_event' | 'invalid_dispatch_on'
+>;
 
-/** Decides what becomes of a Flux event. Pure: the same event and configuration give the same decision. */
-export function decide(event: FluxEvent, config: DecideConfig): Decision {
-  const { metadata, reason } = event;
+/**
+ * What happens to an event, with the metadata that the decision rests on. A message says in one line what the product
+ * team has to change on its Alert.
+ */
+export type Decision = { readonly alert: AlertMetadata } & (
+  | { readonly kind: 'enqueue'; readonly candidates: readonly DispatchCandidate[] }
+  | { readonly kind: 'skip'; readonly outcome: Skip; readonly message: string }
+  | { readonly kind: 'reject'; readonly outcome: Rejection; readonly message: string }
+);
+
+/**
+ * Decides what happens to a Flux event. Pure: the same arguments give the same decision. The first step that has an
+ * answer ends it.
+ * @param _sender not consulted: the only scope there is allows every event
+ */
+export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig): Decision {
+  const alert = readAlert(event, config);
+  const skip = (outcome: Skip, message: string): Decision => ({ kind: 'skip', alert, outcome, message });
+  const reject = (outcome: Rejection, message: string): Decision => ({
+    kind: 'reject',
+    alert,
+    outcome,
+    message,
+  });
 
   const reasonClass = classOf(event, config);
   if (reasonClass === undefined) {
-    return skip(
-      'ignored_reason',
-      `reason ${quote(reason)} is neither a success nor a failure of a deployment`,
-    );
+    const reason = quote(event.reason);
+    return skip('ignored_reason', `reason ${reason} is neither a success nor a failure of a deployment`);
   }
 
-  const repositories = metadata['dispatch_repo'];
-  if (repositories === undefined) {
-    return reject(
-      'missing_dispatch_repo',
-      'dispatch_repo is missing: set it to owner/name in the eventMetadata of the Alert',
-    );
+  if (alert.dispatch_repo === undefined) {
+    const message = 'dispatch_repo is missing: set it to owner/name in the eventMetadata of the Alert';
+    return reject('missing_dispatch_repo', message);
   }
-  const target = parseRepositories(repositories, config.ALLOWED_OWNERS);
-  if ('fault' in target) return reject('invalid_dispatch_repo', target.fault);
+  const target = parseDispatchRepo(alert.dispatch_repo);
+  if (!target.ok) return reject('invalid_dispatch_repo', target.fault);
+  const refusal = policyFault(target.repositories, config);
+  if (refusal !== undefined) return reject('invalid_dispatch_repo', refusal);
 
-  const eventType = metadata['dispatch_event'] ?? config.DEFAULT_DISPATCH_EVENT;
-  if (!EVENT_TYPE.test(eventType)) {
-    return reject(
-      'invalid_dispatch_event',
-      `dispatch_event ${quote(eventType)} must be 1 to 100 letters, digits, dots, dashes or underscores`,
-    );
+  const eventType = alert.dispatch_event;
+  if (!EVENT_TYPE.pattern.test(eventType)) {
+    return reject('invalid_dispatch_event', `dispatch_event ${quote(eventType)} must be ${EVENT_TYPE.form}`);
   }
 
-  const takes = metadata['dispatch_on'] ?? (eventType.endsWith('-failed') ? 'failure' : 'success');
+  const takes = alert.dispatch_on ?? (eventType.endsWith('-failed') ? 'failure' : 'success');
   if (takes !== 'success' && takes !== 'failure' && takes !== 'any') {
     return reject('invalid_dispatch_on', `dispatch_on ${quote(takes)} must be success, failure or any`);
   }
   if (takes !== 'any' && takes !== reasonClass) {
     return skip(
       'not_routed',
-      `a ${reasonClass} (${reason}) does not belong on ${eventType}, which takes ${takes}`,
+      `a ${reasonClass} (${event.reason}) does not belong on ${eventType}, which takes ${takes}`,
     );
   }
 
-  const payload = clientPayload(event);
-  const hasRevision = (metadata['revision'] ?? '') !== '';
-  return {
-    kind: 'enqueue',
-    requests: target.repositories.map(repo => ({
-      ...identify({
-        event,
-        product: productOf(event),
-        environment: metadata['env'] ?? '',
-        cluster: metadata['cluster'] ?? '',
-        reasonClass,
-        repo,
-        eventType,
-      }),
-      repo,
-      event_type: eventType,
-      class: reasonClass,
-      event_time: eventTime(event),
-      claim: {
-        delivered_ttl_ms: hasRevision ? config.DEDUP_TTL : config.RATE_LIMIT_INTERVAL,
-        max_delivered: config.DEDUP_MAX_ENTRIES,
-      },
-      payload,
-      repeat: hasRevision ? 'duplicate' : 'rate_limited',
-      // Without a revision nothing tells one failure from the next, so it is to be told again after the interval.
-      renewal_ms: hasRevision ? config.DEDUP_TTL : 0,
-    })),
-  };
+  const routed = { event, alert, reasonClass, repositories: target.repositories };
+  return { kind: 'enqueue', alert, candidates: dispatchCandidates(routed, config) };
 }
 
 function classOf({ reason, severity }: FluxEvent, config: DecideConfig): ReasonClass | undefined {
@@ -120,56 +99,4 @@ function classOf({ reason, severity }: FluxEvent, config: DecideConfig): ReasonC
   if (!config.SUCCESS_REASONS.includes(reason)) return undefined;
   // kustomize-controller gives an error while it deletes an object the reason of the Ready condition before it.
   return severity === 'error' ? 'failure' : 'success';
-}
-
-/** Whole seconds, as Kubernetes' times are. */
-function eventTime({ timestamp }: FluxEvent): number | undefined {
-  const ms = Date.parse(timestamp);
-  return Number.isNaN(ms) || ms < 0 ? undefined : Math.floor(ms / 1000);
-}
-
-/** The repositories that `dispatch_repo` names, each once whatever its case, in the team's spelling. */
-function parseRepositories(
-  value: string,
-  allowedOwners: readonly string[],
-): { repositories: readonly string[] } | { fault: string } {
-  const byName = new Map<string, string>();
-  for (const repo of splitList(value)) {
-    if (!isRepository(repo)) {
-      return { fault: `dispatch_repo ${quote(repo)} must be owner/name, as in Altinn/dialogporten` };
-    }
-    if (!isAllowedOwner(repo, allowedOwners)) {
-      return { fault: `dispatch_repo ${quote(repo)}: its owner must be one of ${allowedOwners.join(', ')}` };
-    }
-    const name = repo.toLowerCase();
-    if (!byName.has(name)) byName.set(name, repo);
-    if (byName.size > MAX_REPOSITORIES) {
-      return { fault: `dispatch_repo must name at most ${MAX_REPOSITORIES} repositories` };
-    }
-  }
-  return { repositories: [...byName.values()] };
-}
-
-/** Splits at commas, with the spaces (and no other white space) that stand around them. */
-function splitList(value: string): string[] {
-  return value.split(',').map((entry, index, entries) => {
-    let start = 0;
-    let end = entry.length;
-    if (index > 0) while (entry[start] === ' ') start++;
-    if (index < entries.length - 1) while (end > start && entry[end - 1] === ' ') end--;
-    return entry.slice(start, end);
-  });
-}
-
-/** Quotes what the team wrote, without line breaks and at a length that fits a Kubernetes event. */
-function quote(value: string): string {
-  return JSON.stringify(value.length > 120 ? `${value.slice(0, 120)}…` : value);
-}
-
-function skip(outcome: 'ignored_reason' | 'not_routed', message: string): Decision {
-  return { kind: 'skip', outcome, message };
-}
-
-function reject(outcome: Rejection, message: string): Decision {
-  return { kind: 'reject', outcome, message };
 }

@@ -1,6 +1,7 @@
 import { type FluxEvent, parseEvent } from '@flux-dispatch/event/event';
 import { type EventOptions, fluxEvent } from '@flux-dispatch/testbed/flux';
 import { describe, expect, test } from 'vitest';
+import { type AlertMetadata, readAlert } from './alert.ts';
 import { type DeploymentKey, identify } from './identity.ts';
 
 const A = `sha256:${'a'.repeat(64)}`;
@@ -13,53 +14,59 @@ function eventOf(options: EventOptions): FluxEvent {
   return parsed.event;
 }
 
-const KEY: DeploymentKey = {
-  event: eventOf({ metadata: { revision: `at23@${A}` } }),
-  product: 'dialogporten',
-  environment: 'at23',
-  cluster: 'north',
-  reasonClass: 'success',
-  repo: 'Altinn/dialogporten',
-  eventType: 'flux-deploy',
-};
+const METADATA = { product: 'dialogporten', env: 'at23', cluster: 'north' };
+
+/** The key of an event of one product, environment and cluster. */
+function keyOf({ metadata, ...options }: EventOptions): DeploymentKey {
+  const event = eventOf({ ...options, metadata: { ...METADATA, ...metadata } });
+  const alert = readAlert(event, { DEFAULT_DISPATCH_EVENT: 'flux-deploy' });
+  return { event, alert, reasonClass: 'success', repo: 'Altinn/dialogporten' };
+}
+
+const KEY = keyOf({ metadata: { revision: `at23@${A}` } });
+
+/** KEY, with another Alert. */
+const alerted = (difference: Partial<AlertMetadata>): DeploymentKey => ({
+  ...KEY,
+  alert: { ...KEY.alert, ...difference },
+});
 
 const dedupId = (key: DeploymentKey) => identify(key).dedup_id;
 
-const sameAs = (event: EventOptions, other: EventOptions) =>
-  dedupId({ ...KEY, event: eventOf(event) }) === dedupId({ ...KEY, event: eventOf(other) });
+const sameAs = (event: EventOptions, other: EventOptions) => dedupId(keyOf(event)) === dedupId(keyOf(other));
 
 test('is a SHA-256, the same over processes and releases', () => {
   expect(dedupId(KEY)).toMatch(/^[0-9a-f]{64}$/);
   expect(dedupId(structuredClone(KEY))).toBe(dedupId(KEY));
 });
 
-describe('every part of the key tells two dispatches apart', () => {
+describe('every part of the key distinguishes two dispatches', () => {
   const metadata = { revision: `at23@${A}` };
-  test.each<[string, Partial<DeploymentKey>]>([
-    ['product', { product: 'arbeidsflate' }],
-    ['environment', { environment: 'tt02' }],
-    ['cluster', { cluster: 'south' }],
-    ['class', { reasonClass: 'failure' }],
-    ['repository', { repo: 'Altinn/dialogporten-frontend' }],
-    ['event type', { eventType: 'flux-deployed' }],
-    ['kind', { event: eventOf({ kind: 'HelmRelease', metadata }) }],
-    ['namespace', { event: eventOf({ namespace: 'other', metadata }) }],
-    ['name', { event: eventOf({ name: 'other', metadata }) }],
-    ['reason', { event: eventOf({ reason: 'InstallSucceeded', metadata }) }],
-    ['digest', { event: eventOf({ metadata: { revision: `at23@${B}` } }) }],
+  test.each<[string, DeploymentKey]>([
+    ['product', alerted({ product: 'arbeidsflate' })],
+    ['environment', alerted({ env: 'tt02' })],
+    ['cluster', alerted({ cluster: 'south' })],
+    ['class', { ...KEY, reasonClass: 'failure' }],
+    ['repository', { ...KEY, repo: 'Altinn/dialogporten-frontend' }],
+    ['event type', alerted({ dispatch_event: 'flux-deployed' })],
+    ['kind', keyOf({ kind: 'HelmRelease', metadata })],
+    ['namespace', keyOf({ namespace: 'other', metadata })],
+    ['name', keyOf({ name: 'other', metadata })],
+    ['reason', keyOf({ reason: 'InstallSucceeded', metadata })],
+    ['digest', keyOf({ metadata: { revision: `at23@${B}` } })],
     // As text they would run together.
-    ['the border between two parts', { product: 'dialogportenat', environment: '23' }],
-  ])('%s', (_, difference) => {
-    expect(dedupId({ ...KEY, ...difference })).not.toBe(dedupId(KEY));
+    ['the border between two parts', alerted({ product: 'dialogportenat', env: '23' })],
+  ])('%s', (_, other) => {
+    expect(dedupId(other)).not.toBe(dedupId(KEY));
   });
 });
 
 test("GitHub's names ignore case, event types do not", () => {
   expect(dedupId({ ...KEY, repo: 'ALTINN/DialogPorten' })).toBe(dedupId(KEY));
-  expect(dedupId({ ...KEY, eventType: 'Flux-Deploy' })).not.toBe(dedupId(KEY));
+  expect(dedupId(alerted({ dispatch_event: 'Flux-Deploy' }))).not.toBe(dedupId(KEY));
 });
 
-describe('identity: what tells one deployment of an object from the next', () => {
+describe('what distinguishes one deployment of an object from the next', () => {
   const failure = 'Helm upgrade failed for release app: timed out';
   test.each<[string, boolean, EventOptions, EventOptions]>([
     [
@@ -81,7 +88,7 @@ describe('identity: what tells one deployment of an object from the next', () =>
       { metadata: { revision: `main@sha1:${COMMIT}` } },
     ],
     [
-      "with a chart version, also the message: an upgrade of the values alone is told by the release's number",
+      "with a chart version, also the message: an upgrade of the values alone shows in the release's number",
       false,
       { metadata: { revision: '1.4.2' }, message: 'Helm upgrade succeeded for release app.v5 with chart' },
       { metadata: { revision: '1.4.2' }, message: 'Helm upgrade succeeded for release app.v6 with chart' },
@@ -118,20 +125,18 @@ describe('identity: what tells one deployment of an object from the next', () =>
 });
 
 describe('the stream and the object', () => {
-  const parts: [string, Partial<DeploymentKey>, stream: boolean, object: boolean][] = [
-    ['another artifact', { event: eventOf({ metadata: { revision: `at23@${B}` } }) }, true, true],
-    ['another reason', { event: eventOf({ reason: 'InstallSucceeded' }) }, true, true],
-    ['another class', { reasonClass: 'failure' }, false, true],
-    ['another event type', { eventType: 'flux-deploy-failed' }, false, true],
-    ['the repository in another case', { repo: 'altinn/DIALOGPORTEN' }, true, true],
-    ['another repository', { repo: 'Altinn/other' }, false, false],
-    ['another object', { event: eventOf({ name: 'other' }) }, false, false],
-    ['another environment', { environment: 'tt02' }, false, false],
-    ['another cluster', { cluster: 'south' }, false, false],
-  ];
-  test.each(parts)('with %s', (_, difference, stream, object) => {
-    const other = identify({ ...KEY, ...difference });
-    expect(other.stream_id === identify(KEY).stream_id).toBe(stream);
-    expect(other.object_id === identify(KEY).object_id).toBe(object);
+  test.each<[string, DeploymentKey, stream: boolean, object: boolean]>([
+    ['another artifact', keyOf({ metadata: { revision: `at23@${B}` } }), true, true],
+    ['another reason', keyOf({ reason: 'InstallSucceeded' }), true, true],
+    ['another class', { ...KEY, reasonClass: 'failure' }, false, true],
+    ['another event type', alerted({ dispatch_event: 'flux-deploy-failed' }), false, true],
+    ['the repository in another case', { ...KEY, repo: 'altinn/DIALOGPORTEN' }, true, true],
+    ['another repository', { ...KEY, repo: 'Altinn/other' }, false, false],
+    ['another object', keyOf({ name: 'other' }), false, false],
+    ['another environment', alerted({ env: 'tt02' }), false, false],
+    ['another cluster', alerted({ cluster: 'south' }), false, false],
+  ])('with %s', (_, other, stream, object) => {
+    expect(identify(other).stream_id === identify(KEY).stream_id).toBe(stream);
+    expect(identify(other).object_id === identify(KEY).object_id).toBe(object);
   });
 });

@@ -1,25 +1,22 @@
 import { createHash } from 'node:crypto';
 import { type FluxEvent, firstLine } from '@flux-dispatch/event/event';
 import type { ReasonClass } from '@flux-dispatch/event/reasons';
-import { parseRevision } from '@flux-dispatch/event/revision';
+import type { AlertMetadata } from './alert.ts';
 
 export interface DeploymentKey {
   readonly event: FluxEvent;
-  readonly product: string;
-  readonly environment: string;
-  readonly cluster: string;
+  readonly alert: AlertMetadata;
   readonly reasonClass: ReasonClass;
   readonly repo: string;
-  readonly eventType: string;
 }
 
 /** What a dispatch is recognised by: SHA-256 sums in hex. */
 export interface Identity {
-  /** Two events with the same one tell of the same thing, to the same workflow. */
+  /** The same for two events that report the same deployment to the same workflow. */
   readonly dedup_id: string;
-  /** Events of one object and class, to one workflow: in the order of their times they are its history. */
+  /** The same for all events of one object and class to one workflow. In the order of their times they are its history. */
   readonly stream_id: string;
-  /** The object as its repository knows it, whatever is told of it there. */
+  /** The same for all events of one object to one repository, whatever their class and event type. */
   readonly object_id: string;
 }
 
@@ -29,13 +26,14 @@ export interface Identity {
  * repository's is folded.
  */
 export function identify(key: DeploymentKey): Identity {
-  const { event, product, environment, cluster, reasonClass, eventType } = key;
+  const { event, alert, reasonClass } = key;
+  const { product, env, cluster, dispatch_event } = alert;
   const { kind, namespace, name } = event.involvedObject;
   const repo = key.repo.toLowerCase();
-  const object = [cluster, product, environment, kind, namespace, name];
+  const object = [cluster, product, env, kind, namespace, name];
   return {
-    dedup_id: sha256([object, reasonClass, event.reason, identityOf(event), repo, eventType]),
-    stream_id: sha256([object, reasonClass, repo, eventType]),
+    dedup_id: sha256([object, reasonClass, event.reason, deploymentOf(key), repo, dispatch_event]),
+    stream_id: sha256([object, reasonClass, repo, dispatch_event]),
     object_id: sha256([object, repo]),
   };
 }
@@ -46,12 +44,11 @@ function sha256(parts: readonly unknown[]): string {
 }
 
 /**
- * What tells one deployment of an object from the next. A chart version alone does not: an upgrade with new values
- * keeps it, and only the message's first line (`…/app.v6 with chart…`) differs. Further lines hold times.
+ * What distinguishes one deployment of an object from the next. A chart version alone does not: an upgrade with new
+ * values keeps it, and only the message's first line (`…/app.v6 with chart…`) differs. Further lines contain times.
  */
-function identityOf({ metadata, message }: FluxEvent): readonly string[] {
-  const revision = metadata['revision'] ?? '';
-  if (revision === '') return ['message', firstLine(message)];
-  const { digest } = parseRevision(revision);
-  return digest === undefined ? ['revision', revision, firstLine(message)] : ['digest', digest];
+function deploymentOf({ event, alert: { revision } }: DeploymentKey): readonly string[] {
+  if (revision === undefined) return ['message', firstLine(event.message)];
+  const { digest, text } = revision;
+  return digest === undefined ? ['revision', text, firstLine(event.message)] : ['digest', digest];
 }

@@ -3,7 +3,8 @@ import { type ClientPayload, clientPayloadSchema } from '@flux-dispatch/queue/di
 import { type EventOptions, fluxEvent } from '@flux-dispatch/testbed/flux';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { clientPayload, productOf, truncate } from './payload.ts';
+import { readAlert } from './alert.ts';
+import { clientPayload } from './payload.ts';
 
 const SHA1 = 'a63b3a440d34a42168e949f527554da1c3ecc932';
 const OTHER_SHA1 = 'b'.repeat(40);
@@ -14,11 +15,13 @@ function eventOf(options: EventOptions): FluxEvent {
   if (!parsed.ok) throw new Error(parsed.fault);
   return parsed.event;
 }
-const payloadOf = (options: EventOptions) => clientPayload(eventOf(options));
+const payloadOfEvent = (event: FluxEvent) =>
+  clientPayload(event, readAlert(event, { DEFAULT_DISPATCH_EVENT: 'flux-deploy' }));
+const payloadOf = (options: EventOptions) => payloadOfEvent(eventOf(options));
 
 /** As it is sent, with the id that it gets when it is enqueued. */
 function sent(event: FluxEvent): ClientPayload {
-  return { ...clientPayload(event), dispatch_id: '018f3a5e-0000-4000-8000-000000000000' };
+  return { ...payloadOfEvent(event), dispatch_id: '018f3a5e-0000-4000-8000-000000000000' };
 }
 const bytes = (payload: ClientPayload) => Buffer.byteLength(JSON.stringify(payload));
 
@@ -59,11 +62,6 @@ test('an event with next to nothing in it has every field all the same', () => {
   });
 });
 
-test('the product is what the Alert says, else the namespace', () => {
-  expect(productOf(eventOf({ metadata: { product: 'dialogporten' } }))).toBe('dialogporten');
-  expect(productOf(eventOf({ namespace: 'product-x' }))).toBe('product-x');
-});
-
 describe('commit_sha', () => {
   test.each([
     ['of an OCI artifact that says its origin', `at23@sha256:${SHA256}`, `main@sha1:${SHA1}`, SHA1],
@@ -81,17 +79,6 @@ describe('commit_sha', () => {
     };
     expect(payloadOf({ metadata }).commit_sha).toBe(expected);
   });
-});
-
-test.each([
-  ['short', 10, 'short'],
-  ['x'.repeat(10), 10, 'x'.repeat(10)],
-  ['x'.repeat(11), 10, 'x'.repeat(10)],
-  ['xxx🚀', 5, 'xxx🚀'],
-  ['xxx🚀', 4, 'xxx'],
-  ['xxx🚀', 3, 'xxx'],
-])('%j cut at %i is %j', (text, length, expected) => {
-  expect(truncate(text, length)).toBe(expected);
 });
 
 describe('metadata that does not fit', () => {
@@ -162,13 +149,13 @@ describe('whatever the event', () => {
       metadata: Object.fromEntries([...OF_THEIR_OWN, 'more'].map(key => [key, text])),
     };
     expect(bytes(sent(event))).toBeLessThanOrEqual(60_000);
-    expect(clientPayload(event).flux).toMatchObject({ metadata: {}, truncated: true });
+    expect(payloadOfEvent(event).flux).toMatchObject({ metadata: {}, truncated: true });
   });
 
   test('truncated is set exactly where metadata was left out', () => {
     fc.assert(
       fc.property(event, event => {
-        const { flux } = clientPayload(event);
+        const { flux } = payloadOfEvent(event);
         const all = Object.keys(event.metadata).filter(key => !OF_THEIR_OWN.includes(key));
         expect(flux.truncated === true).toBe(Object.keys(flux.metadata).length < all.length);
       }),

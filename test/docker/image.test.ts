@@ -169,6 +169,10 @@ describe.skipIf(inject('noDocker') !== '')('the image', () => {
     await expect(docker('run', '--rm', ...node, IMAGE, '--eval', remove)).rejects.toThrow(/EACCES/);
   });
 
+  test('says its version and revision', async () => {
+    expect(await docker('run', '--rm', ...CONFINED, IMAGE, '--version')).toBe('flux-dispatch dev (unknown)');
+  });
+
   test.each([
     { command: [], fault: 'No process is named' },
     { command: ['ingress'], fault: 'There is no process "ingress"' },

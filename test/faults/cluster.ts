@@ -1,12 +1,14 @@
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type DeadLetter, deadLetterSchema, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { AppProcess } from '@flux-dispatch/testbed/app-process';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
-import { acquireRedis, type RedisControl } from '@flux-dispatch/testbed/redis';
+import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { type Ingest, startSystem } from '@flux-dispatch/testbed/system';
+import type { RedisControl } from '@flux-dispatch/testbed/test-redis';
 import { until } from '@flux-dispatch/testbed/until';
 import { type Flux, startFlux } from '../support/flux-client.ts';
 import { type Balance, type Ledger, openLedger } from '../support/ledger.ts';
@@ -65,7 +67,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
   const location = parseRedisUrl(redis.url);
   if (!location) throw new Error('The URL of the Redis cannot be read');
   const log = createLogger('test', 'fatal');
-  const client = stack.adopt(connectWorker({ REDIS_URL: location }, log), client => client.disconnect());
+  const client = stack.adopt(connectPatient({ REDIS_URL: location }, log), client => client.disconnect());
   const queue = openDispatchQueue(client, system.prefix, log);
   const deadLetters = openDeadLetters(client, system.prefix, log).queue;
 

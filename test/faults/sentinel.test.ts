@@ -3,14 +3,15 @@ import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
-import { acquireRedis, type ControllableRedis } from '@flux-dispatch/testbed/redis';
-import { type SentinelRedis, startSentinelRedis } from '@flux-dispatch/testbed/sentinel';
+import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { type Ingest, type System, startSystem } from '@flux-dispatch/testbed/system';
+import type { ControllableRedis } from '@flux-dispatch/testbed/test-redis';
 import { until } from '@flux-dispatch/testbed/until';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, type TestContext, test } from 'vitest';
 import { startFlux } from '../support/flux-client.ts';
 import { openLedger } from '../support/ledger.ts';
+import { type SentinelRedis, startSentinelRedis } from './sentinel-redis.ts';
 
 const DISPATCH_CONCURRENCY = 16;
 /** Deployments. */

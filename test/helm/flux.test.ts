@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEvent } from '@flux-dispatch/event/event';
-import { parseIngestConfig } from '@flux-dispatch/ingest/config';
+import { DEFAULT_ROUTING } from '@flux-dispatch/routing/config';
 import { decide } from '@flux-dispatch/routing/decide';
 import { fluxEvent } from '@flux-dispatch/testbed/flux';
 import { expect, test } from 'vitest';
@@ -47,15 +47,13 @@ test('the chart takes the values of the HelmRelease, and has a Service where the
 });
 
 test('the Alerts bring a success and a failure each to its own workflow', async () => {
-  const config = parseIngestConfig({ ALLOW_UNSIGNED: 'true' });
-  if (!config.ok) throw new Error('unreachable');
   const alerts = (await read('product.yaml')).filter(({ kind }) => kind === 'Alert');
   const eventTypes = (reason: string, severity: 'info' | 'error') =>
     alerts.flatMap(({ spec }) => {
       const event = parseEvent(fluxEvent({ reason, severity, metadata: spec.eventMetadata }));
       if (!event.ok) throw new Error(event.fault);
-      const decision = decide(event.event, config.config);
-      return decision.kind === 'enqueue' ? decision.requests.map(({ event_type }) => event_type) : [];
+      const decision = decide(event.event, { scope: 'all' }, DEFAULT_ROUTING);
+      return decision.kind === 'enqueue' ? decision.candidates.map(({ event_type }) => event_type) : [];
     });
   expect(eventTypes('ReconciliationSucceeded', 'info')).toEqual(['flux-deploy']);
   expect(eventTypes('HealthCheckFailed', 'error')).toEqual(['flux-deploy-failed']);

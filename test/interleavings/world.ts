@@ -4,15 +4,17 @@ import { startDeadLetterWorker } from '@flux-dispatch/dispatcher/dead-letter-wor
 import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { createProcessor } from '@flux-dispatch/dispatcher/processor';
 import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
-import type { SendResult } from '@flux-dispatch/github/classify';
-import { enqueue } from '@flux-dispatch/ingest/enqueue';
+import type { ApiResult } from '@flux-dispatch/github/api-result';
+import { classify } from '@flux-dispatch/github/classify';
+import type { Verdict } from '@flux-dispatch/github/verdict';
+import { createEnqueue } from '@flux-dispatch/ingest/enqueue';
 import { type Claims, createClaims } from '@flux-dispatch/queue/claims';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis';
-import type { DispatchRequest } from '@flux-dispatch/routing/decide';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
+import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Queue, Worker } from 'bullmq';
 import { Registry } from 'prom-client';
@@ -89,7 +91,7 @@ export async function openWorld(redisUrl: string): Promise<World> {
   const queues = { dispatch: openDispatchQueue(redis, prefix, log), deadLetter: deadLetters.queue };
   const config = { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 100 * DAY_MS, DEAD_LETTER_COOLDOWN: 0 };
   const processor = createProcessor({
-    ...{ claims, deadLetters, log, config, github: { send }, now: () => Date.now() },
+    ...{ claims, deadLetters, log, config, github: { attempt }, now: () => Date.now() },
     pause: async () => undefined,
     metrics: createDispatcherMetrics(new Registry(), async () => []),
   });
@@ -126,16 +128,16 @@ export async function openWorld(redisUrl: string): Promise<World> {
   }
 
   /** GitHub. */
-  function send({ payload }: Dispatch): Promise<SendResult> {
+  async function attempt({ payload, repo }: Dispatch): Promise<Verdict> {
     const work = underWay.getStore();
     if (!work) throw new Error('A dispatch was sent outside of any work');
-    const { promise, resolve } = Promise.withResolvers<SendResult>();
-    const unreachable = () => resolve({ kind: 'network', step: 'dispatch', message: 'refused' });
+    const { promise, resolve } = Promise.withResolvers<ApiResult>();
+    const unreachable = () => resolve({ kind: 'network', call: 'dispatch', message: 'refused' });
     const answered = () => state.model.answered(payload.dispatch_id, state.answer, state.now);
     ask(work, {
       async go() {
         answered();
-        resolve({ kind: 'response', step: 'dispatch', status: state.answer, headers: {}, message: '' });
+        resolve({ kind: 'response', call: 'dispatch', status: state.answer, headers: {}, message: '' });
       },
       refuse: unreachable,
       async lose() {
@@ -145,7 +147,7 @@ export async function openWorld(redisUrl: string): Promise<World> {
         return 'given up';
       },
     });
-    return promise;
+    return classify(await promise, repo, state.now);
   }
 
   async function start(of: Work['of'], act: (work: Work) => Promise<void>): Promise<Work> {
@@ -195,7 +197,7 @@ export async function openWorld(redisUrl: string): Promise<World> {
     pass(SECOND_MS / 2);
     const { now: acceptedAt, model, wrong } = state;
     const id = `${name}${++state.events}`;
-    const request: DispatchRequest = {
+    const candidate: DispatchCandidate = {
       ...testDispatch({ ...OBJECT, ...DEPLOYMENTS[name] }),
       ...{ stream_id: DEPLOYMENTS[name].class, event_time: Math.floor(acceptedAt / SECOND_MS) },
       ...{ repeat: 'duplicate', renewal_ms: DAY_MS },
@@ -212,11 +214,12 @@ export async function openWorld(redisUrl: string): Promise<World> {
     };
     await start('event', async work => {
       work.deployment = name;
-      const result = await enqueue([request], {
+      const enqueue = createEnqueue({
         ...{ redis, queue: { addBulk }, claims: { admit }, newId: () => id, now: () => Date.now() },
         ...{ timeoutMs: DAY_MS, waitReplicas: 0 },
       });
-      const accepted = result.kind === 'done' && result.dispatches[0]?.outcome === 'enqueued';
+      const result = await enqueue([candidate]);
+      const accepted = result.kind === 'done' && result.results[0]?.outcome === 'enqueued';
       if (accepted && !model.find(id)) wrong.push(`${id} was accepted, and is not queued`);
     });
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { story } from '@flux-dispatch/demo/scenario';
+import { scenario } from '@flux-dispatch/demo/scenario';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
@@ -144,7 +144,7 @@ test('a real Prometheus: every alert is evaluated, and every panel answers, on g
   await askAll(dashboard, prometheus, LATENCIES);
 
   // A good day.
-  const steps = story(new Date(), 'test');
+  const steps = scenario(new Date(), 'test');
   for (const { title, body, expected } of steps) expect(await s.post(body), title).toBe(expected.outcome);
   const dispatched = steps.filter(({ expected }) => expected.dispatched).length;
   await metricIs(prometheus, 'sum(flux_dispatch_dispatches_total)', dispatched);

@@ -1,4 +1,4 @@
-import { table } from '@flux-dispatch/demo/table';
+import { table } from '@flux-dispatch/testbed/table';
 import type { Reporter, TestModule } from 'vitest/node';
 import type { Figures } from './ledger.ts';
 

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { spawnApp } from '@flux-dispatch/testbed/app-process';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
@@ -37,7 +38,7 @@ async function openSystem(boardEnv: Record<string, string> = {}, options: Partia
   );
   const board = await system.startBoard(boardEnv);
   const log = createLogger('test', 'fatal');
-  const redis = connectWorker({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
+  const redis = connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const entries = openDeadLetters(redis, system.prefix, log).queue;
   const opened = stack.move();

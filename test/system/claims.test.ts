@@ -3,7 +3,8 @@ import { type Claims, createClaims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { until } from '@flux-dispatch/testbed/until';
 import { type Queue, Worker } from 'bullmq';
@@ -31,7 +32,7 @@ async function openQueue(): Promise<ClaimQueue> {
   const log = createLogger('test', 'fatal');
   const location = parseRedisUrl(inject('redisUrl'));
   if (!location) throw new Error('REDIS_URL cannot be read');
-  const redis = connectWorker({ REDIS_URL: location }, log);
+  const redis = connectPatient({ REDIS_URL: location }, log);
   const queue = openDispatchQueue(redis, prefix, log);
   const claims = createClaims(redis, prefix);
   return {

@@ -4,7 +4,8 @@ import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-lett
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
@@ -63,7 +64,7 @@ async function openSystem(env: Record<string, string> = {}): Promise<TestSystem>
     }),
   );
   const log = createLogger('test', 'fatal');
-  const redis = connectWorker({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
+  const redis = connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const entries = openDeadLetters(redis, system.prefix, log).queue;
   const dispatches = openDispatchQueue(redis, system.prefix, log);

@@ -4,7 +4,8 @@ import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-lett
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { type EventOptions, fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
@@ -59,7 +60,7 @@ async function openSystem(options: Partial<SystemOptions> = {}): Promise<TestSys
     }),
   );
   const log = createLogger('test', 'fatal');
-  const redis = stack.adopt(connectWorker({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log), redis =>
+  const redis = stack.adopt(connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log), redis =>
     redis.disconnect(),
   );
   const queue = openDispatchQueue(redis, system.prefix, log);

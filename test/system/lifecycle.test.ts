@@ -213,6 +213,8 @@ describe('wrong configuration', () => {
     ['dispatcher', { DRY_RUN: '' }, ['GITHUB_APP_ID', 'GITHUB_PRIVATE_KEY_PATH']],
     ['dispatcher', { GITHUB_PRIVATE_KEY_PATH: '/dev/null' }, ['GITHUB_PRIVATE_KEY_PATH']],
     ['dispatcher', { DISPATCH_RATE: 'fast', LOG_LEVEL: 'loud' }, ['LOG_LEVEL', 'DISPATCH_RATE']],
+    ['ingest', { DEDPU_TTL: '1h', redis_url: 'redis://redis' }, ['DEDPU_TTL', 'redis_url']],
+    ['board', { BOARD_AUTH: 'none', BOARD_ADDR: '127.0.0.1:0', BORAD_READ_ONLY: '1' }, ['BORAD_READ_ONLY']],
   ])('%s with %o names %j, and exits with 1 before it listens', async (app, env, variables) => {
     await using process = spawnApp(app, { ...good, ...env });
     expect(await process.exited).toEqual({ code: 1, signal: null });
@@ -222,9 +224,11 @@ describe('wrong configuration', () => {
         .map(({ variable }) => variable)
         .sort(),
     ).toEqual(variables.toSorted());
-    for (const { msg, variable, level } of process.log()) {
+    for (const line of process.log()) {
+      const { msg, variable, level } = line;
       expect(level).toBe('fatal');
       expect(msg).toContain(variable);
+      expect(line).toMatchObject({ name: 'flux-dispatch', version: expect.any(String), revision: 'unknown' });
     }
     expect(process.stdout.join()).not.toMatch(/secret|\.ts:\d+/);
     expect(process.stderr).toEqual([]);
@@ -239,7 +243,7 @@ describe('wrong configuration', () => {
     expect(second.log().at(-1)).toMatchObject({
       level: 'fatal',
       reason: expect.stringContaining(`${port}`),
-      msg: expect.stringContaining('LISTEN_ADDR'),
+      msg: `Port ${port} is already in use: stop the other process or set LISTEN_ADDR`,
     });
   });
 });

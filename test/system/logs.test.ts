@@ -43,6 +43,10 @@ test('every line is JSON, and none has a token, key, signature or authorization 
   for (const { stdout, stderr, log } of processes) {
     expect(stderr).toEqual([]);
     expect(log()).toHaveLength(stdout.length);
+    expect(log()[0]).toMatchObject({
+      ...{ name: 'flux-dispatch', version: expect.stringMatching(/^\d+\.\d+/), revision: 'unknown' },
+      msg: 'Starting',
+    });
     const text = stdout.join('\n');
     for (const secret of secrets) expect(text).not.toContain(secret);
     expect(text).not.toMatch(/authorization|bearer /i);

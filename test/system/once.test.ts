@@ -1,6 +1,7 @@
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, type IngestAnswer, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
@@ -121,7 +122,7 @@ async function drained(system: System, redisUrl: string): Promise<void> {
   const location = parseRedisUrl(redisUrl);
   if (!location) throw new Error('REDIS_URL cannot be read');
   const log = createLogger('test', 'fatal');
-  const redis = connectWorker({ REDIS_URL: location }, log);
+  const redis = connectPatient({ REDIS_URL: location }, log);
   try {
     const queue = openDispatchQueue(redis, system.prefix, log);
     await until('the queue is empty', async () => {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { createPause } from '@flux-dispatch/queue/pause';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { createPause } from '@flux-dispatch/queue/limiter';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
@@ -11,7 +11,6 @@ import { readMetric } from '@flux-dispatch/testbed/metrics';
 import { startRecordingProxy } from '@flux-dispatch/testbed/recording-proxy';
 import { type System, type SystemOptions, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
-import { Registry } from 'prom-client';
 import { describe, expect, inject, test } from 'vitest';
 import { UNHURRIED } from '../support/unhurried.ts';
 
@@ -28,7 +27,7 @@ async function openSystem(env: Record<string, string>, options: Partial<SystemOp
     }),
   );
   const log = createLogger('test', 'fatal');
-  const redis = connectWorker({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+  const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const queue = openDispatchQueue(redis, system.prefix, log);
   const opened = stack.move();
@@ -130,13 +129,12 @@ test('an answer that says it was the last within the limit pauses before a refus
 describe('a pause', () => {
   function openPause() {
     const log = createLogger('test', 'fatal');
-    const redis = connectWorker({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+    const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
     const key = `pause-${randomUUID()}`;
-    const metrics = createDispatcherMetrics(new Registry(), async () => []);
-    const pause = createPause(redis, key, metrics, log);
+    const pause = createPause({ toKey: () => key }, redis);
     return {
       /** @param waitMs what GitHub says; undefined where it does not */
-      set: (waitMs: number | undefined) => pause({ kind: 'secondary', waitMs }),
+      set: (waitMs: number | undefined) => pause(waitMs),
       left: () => redis.pttl(key),
       pace: (count: number, ms: number) => redis.set(key, count, 'PX', ms),
       end: () => redis.del(key),
@@ -145,11 +143,12 @@ describe('a pause', () => {
   }
   test('is only ever lengthened', async () => {
     using p = openPause();
-    await p.set(30_000);
-    await p.set(10_000);
+    expect(await p.set(30_000)).toBe(30_000);
+    // What is left of the longer one.
+    expect(await p.set(10_000)).toSatisfy(about(30_000));
     expect(await p.left()).toSatisfy(about(30_000));
-    await p.set(60_000);
-    expect(await p.left()).toSatisfy(about(60_000));
+    expect(await p.set(50_000)).toBe(50_000);
+    expect(await p.left()).toSatisfy(about(50_000));
   });
 
   test('takes the place of what the pace has counted', async () => {

@@ -1,0 +1,62 @@
+import type { Claims } from '@flux-dispatch/queue/claims';
+import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
+import type { Attempt, Cause, UnreadableAttempt } from './attempt.ts';
+import type { Report } from './report.ts';
+
+export interface BurialDependencies {
+  readonly claims: Pick<Claims, 'settleDead'>;
+  readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried'>;
+  readonly report: Report;
+  readonly now: () => number;
+  readonly config: {
+    /** Milliseconds. */
+    readonly DEAD_LETTER_COOLDOWN: number;
+  };
+}
+
+/**
+ * How a dispatch that is given up ends: its dead letter is written, then its claim begins its cooldown. After a crash in
+ * between, the next worker goes on from there.
+ */
+export interface Burial {
+  /** Returns the reason in one line, which the job fails with. */
+  bury(attempt: Attempt | UnreadableAttempt, cause: Cause): Promise<string>;
+  /** Whether an earlier attempt of this run has written the dead letter, and then could not end the job. */
+  isBuried(attempt: Attempt): Promise<boolean>;
+  /** Does what is left to do for a job that {@link isBuried}. */
+  finish(attempt: Attempt): Promise<void>;
+}
+
+export function createBurial(dependencies: BurialDependencies): Burial {
+  const { claims, deadLetters, report, now, config } = dependencies;
+
+  async function startCooldown(attempt: Attempt | UnreadableAttempt): Promise<void> {
+    const dedupId = dedupIdOf(attempt);
+    if (dedupId === undefined) return;
+    await claims.settleDead(attempt.id, dedupId, config.DEAD_LETTER_COOLDOWN, attempt.job.timestamp);
+  }
+
+  return {
+    async bury(attempt, cause) {
+      const { job, id, dispatch } = attempt;
+      const { code, message, hint } = cause;
+      const death = {
+        ...{ hint, error: { code, message }, attempts: job.attemptsMade + 1 },
+        ...{ dispatch_id: id, dedup_id: dedupIdOf(attempt), run: job.timestamp },
+        ...{ dispatch: job.data, before: dispatch?.died },
+      };
+      const { written } = await deadLetters.bury(job.name, death, now());
+      await startCooldown(attempt);
+      report(attempt, { outcome: 'dead', written, ...cause });
+      return deathReason(death);
+    },
+    isBuried: ({ id, job, dispatch: { dedup_id } }) =>
+      deadLetters.isBuried({ dispatch_id: id, dedup_id, run: job.timestamp }),
+    finish: startCooldown,
+  };
+}
+
+/** The id of the claim. BullMQ may know it also for a job that cannot be read. */
+function dedupIdOf({ job, dispatch }: Attempt | UnreadableAttempt): string | undefined {
+  return dispatch ? dispatch.dedup_id : job.deduplicationId;
+}

@@ -1,0 +1,368 @@
+import type { ErrorCode, Verdict } from '@flux-dispatch/github/verdict';
+import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import { createLogger } from '@flux-dispatch/runtime/log';
+import { Registry } from 'prom-client';
+import { describe, expect, test } from 'vitest';
+import { testDispatch } from '../../test/support/a-dispatch.ts';
+import type { DispatchJob } from './attempt.ts';
+import { createDispatcherMetrics } from './metrics.ts';
+import { createProcessor } from './processor.ts';
+
+const NOW = Date.parse('2026-03-05T12:00:00Z');
+const SECOND_MS = 1000;
+const HOUR_MS = 3_600_000;
+const ID = 'c1f7a1f0-0000-4000-8000-000000000000';
+const DEDUP_ID = '1'.repeat(64);
+const LIMIT = { kind: 'primary', waitMs: 5000 } as const;
+
+interface Given {
+  readonly verdict?: Verdict;
+  readonly dryRun?: boolean;
+  readonly job?: Partial<DispatchJob>;
+  /** What BullMQ does not say of the job. */
+  readonly without?: 'id' | 'deduplicationId';
+  readonly dispatch?: Partial<Dispatch>;
+  /** What Redis knows from before. */
+  readonly is?: 'delivered' | 'buried' | 'superseded';
+  /** Redis refuses the first time that the claim is settled as delivered. */
+  readonly refusal?: string;
+  /** Whether a new dead letter was written. */
+  readonly written?: boolean;
+}
+
+/** Runs one attempt. Redis and GitHub are only asked, and answer as `given`. */
+async function run(given: Given) {
+  const dispatch = testDispatch({ dedup_id: DEDUP_ID, accepted_at: NOW - 2 * SECOND_MS, ...given.dispatch });
+  dispatch.payload.dispatch_id = ID;
+  const steps: string[] = [];
+  const step = (text: string) => async () => void steps.push(text);
+  let refusal = given.refusal;
+  const lines: Record<string, unknown>[] = [];
+  const write = (line: string) => {
+    const { time: _, process: __, msg: ___, ...fields } = JSON.parse(line);
+    lines.push(fields);
+  };
+  const registry = new Registry();
+  const { verdict } = given;
+  const processor = createProcessor({
+    github: given.dryRun
+      ? undefined
+      : {
+          async attempt() {
+            steps.push('GitHub');
+            return verdict ?? expect.fail('GitHub was asked');
+          },
+        },
+    claims: {
+      isDelivered: async () => given.is === 'delivered',
+      isSuperseded: async () => given.is === 'superseded',
+      async settleDelivered() {
+        steps.push('settle delivered');
+        if (refusal === undefined) return;
+        const message = refusal;
+        refusal = undefined;
+        throw new Error(message);
+      },
+      settleDead: async (id, dedupId, cooldownMs, run) =>
+        void steps.push(`settle dead ${id === ID} ${dedupId} ${cooldownMs} ${run}`.replace(DEDUP_ID, 'own')),
+      release: async (id, dedupId, run) =>
+        void steps.push(`release ${id === ID} ${dedupId} ${run}`.replace(DEDUP_ID, 'own')),
+    },
+    deadLetters: {
+      isBuried: async () => given.is === 'buried',
+      async bury(name, { dispatch_id, attempts, dispatch: kept }) {
+        steps.push(`bury ${name}: ${attempts} ${dispatch_id === ID && kept === job.data}`);
+        return { written: given.written ?? true };
+      },
+      removeOwn: step('remove own'),
+      removeOwnAndOlder: step('remove own and older'),
+    },
+    pause: async ({ kind, waitMs }) => void steps.push(`pause ${kind} ${waitMs}`),
+    metrics: createDispatcherMetrics(registry, async () => []),
+    log: createLogger('test', 'info', { write }),
+    now: () => NOW,
+    config: { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 6 * HOUR_MS, DEAD_LETTER_COOLDOWN: HOUR_MS },
+  });
+  const job: DispatchJob = {
+    ...{ id: ID, name: 'Altinn/dialogporten flux-deploy', data: dispatch, deduplicationId: DEDUP_ID },
+    ...{ timestamp: NOW - SECOND_MS, attemptsMade: 0, stalledCounter: 0, ...given.job },
+  };
+  if (given.without) delete job[given.without];
+  const end = await processor(job).then(
+    () => 'completed',
+    (error: Error) => error.constructor.name,
+  );
+  return { end, lines, steps, counted: await counted(registry) };
+}
+
+/** What was counted, without `flux_dispatch_` and `_total`. */
+async function counted(registry: Registry): Promise<string[]> {
+  const text = await registry.metrics();
+  return text
+    .split('\n')
+    .filter(line => /^flux_dispatch_\w+(_total|_count)\b.* [^0]/.test(line))
+    .map(line => line.replace('flux_dispatch_', '').replace('_total', ''))
+    .toSorted();
+}
+
+const ABOUT = {
+  product: 'dialogporten',
+  env: 'at23',
+  repo: 'Altinn/dialogporten',
+  event_type: 'flux-deploy',
+  reason: 'ReconciliationSucceeded',
+  dispatch_id: ID,
+  attempt: 1,
+};
+const OWN = 'repo="Altinn/dialogporten",event_type="flux-deploy"';
+const OTHER = 'repo="other",event_type="other"';
+const SUCCEEDED = 'reason="ReconciliationSucceeded"';
+const bury = (attempts = 1, name = 'Altinn/dialogporten flux-deploy') => `bury ${name}: ${attempts} true`;
+const cooldown = (run = NOW - SECOND_MS, dedupId = 'own') => `settle dead true ${dedupId} ${HOUR_MS} ${run}`;
+
+const duration = (code: string) => `dispatch_duration_seconds_count{code="${code}"} 1`;
+const failed = (code: string, labels = OTHER) => `dispatch_errors{${labels},error_code="${code}"} 1`;
+const dead = (code: string, labels = OTHER) => `dead_letters{${labels},error_code="${code}"} 1`;
+const AUTH_ERROR = 'github_auth_errors 1';
+
+const delivered: Verdict = { kind: 'delivered', code: '204', repositoryResolved: true };
+const notFound: Verdict = {
+  ...{ kind: 'dead', code: '404', message: 'GitHub answered 404', hint: 'Install it.' },
+  repositoryResolved: true,
+};
+const retry = (code: ErrorCode): Verdict => ({
+  ...{ kind: 'retry', code, message: `It was ${code}`, repositoryResolved: false },
+});
+const refused: Verdict = {
+  ...{ kind: 'pause', code: '429', message: 'GitHub answered 429', limit: LIMIT, repositoryResolved: false },
+};
+
+interface Expected {
+  /** What the job comes to in BullMQ's terms. */
+  readonly end: 'completed' | 'Error' | 'RateLimitError' | 'UnrecoverableError';
+  /** The one line that is logged. */
+  readonly line?: Readonly<Record<string, unknown>>;
+  /** What is done, in this order. */
+  readonly steps: readonly string[];
+  readonly counted: readonly string[];
+}
+
+const error = (outcome: string, message: unknown) => ({ ...ABOUT, level: 'warn', outcome, error: message });
+const givenUp = (message: unknown, hint: unknown) => ({
+  ...{ ...ABOUT, level: 'error', outcome: 'dead', error: message, hint },
+});
+
+describe('an attempt does, logs and counts what it comes to', () => {
+  test.each<[string, Given, Expected]>([
+    [
+      'delivered',
+      { verdict: delivered },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
+        steps: ['GitHub', 'settle delivered', 'remove own and older'],
+        counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
+      },
+    ],
+    [
+      'delivered with the last call within the limit: settled before the queue pauses',
+      { verdict: { ...delivered, limit: LIMIT } },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
+        steps: ['GitHub', 'settle delivered', 'pause primary 5000', 'remove own and older'],
+        counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
+      },
+    ],
+    [
+      'delivered while Redis takes no writes: settled again, sent once',
+      { verdict: delivered, refusal: 'READONLY You cannot write against a read only replica.' },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
+        steps: ['GitHub', 'settle delivered', 'settle delivered', 'remove own and older'],
+        counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
+      },
+    ],
+    [
+      'delivered, and Redis fails in another way: tried again, with nothing logged',
+      { verdict: delivered, refusal: 'ERR unknown command' },
+      { end: 'Error', steps: ['GitHub', 'settle delivered'], counted: [duration('204')] },
+    ],
+    [
+      'refused for the number of calls',
+      { verdict: refused },
+      {
+        end: 'RateLimitError',
+        line: error('rate_limited', 'GitHub answered 429'),
+        steps: ['GitHub', 'pause primary 5000'],
+        counted: [duration('429')],
+      },
+    ],
+    [
+      'to be retried',
+      { verdict: retry('500'), job: { attemptsMade: 2 } },
+      {
+        end: 'Error',
+        line: { ...error('retry', 'It was 500'), attempt: 3 },
+        steps: ['GitHub'],
+        counted: [failed('500'), duration('500'), 'retries{error_code="500"} 1'],
+      },
+    ],
+    [
+      'to be retried, with the last call within the limit',
+      { verdict: { ...retry('500'), limit: LIMIT } },
+      {
+        end: 'Error',
+        line: error('retry', 'It was 500'),
+        steps: ['GitHub', 'pause primary 5000'],
+        counted: [failed('500'), duration('500'), 'retries{error_code="500"} 1'],
+      },
+    ],
+    ...(['401', 'auth'] as const).map((code): [string, Given, Expected] => [
+      `to be retried, as the App is refused: ${code}`,
+      { verdict: retry(code) },
+      {
+        end: 'Error',
+        line: error('retry', `It was ${code}`),
+        steps: ['GitHub'],
+        counted: [failed(code), duration(code), AUTH_ERROR, `retries{error_code="${code}"} 1`],
+      },
+    ]),
+    [
+      'to be retried, but older than the retry window',
+      { verdict: retry('timeout'), job: { timestamp: NOW - 6 * HOUR_MS - 1, attemptsMade: 7 } },
+      {
+        end: 'UnrecoverableError',
+        line: {
+          ...givenUp('It was timeout', expect.stringContaining('DISPATCH_RETRY_WINDOW')),
+          attempt: 8,
+        },
+        steps: ['GitHub', bury(8), cooldown(NOW - 6 * HOUR_MS - 1)],
+        counted: [dead('timeout'), failed('timeout'), duration('timeout')],
+      },
+    ],
+    [
+      'dead',
+      { verdict: { ...notFound, limit: LIMIT } },
+      {
+        end: 'UnrecoverableError',
+        line: givenUp('GitHub answered 404', 'Install it.'),
+        steps: ['GitHub', 'pause primary 5000', bury(), cooldown()],
+        counted: [dead('404', OWN), failed('404', OWN), duration('404')],
+      },
+    ],
+    [
+      'dead, with a dead letter that was there before',
+      { verdict: notFound, written: false },
+      {
+        end: 'UnrecoverableError',
+        line: givenUp('GitHub answered 404', 'Install it.'),
+        steps: ['GitHub', bury(), cooldown()],
+        counted: [failed('404', OWN), duration('404')],
+      },
+    ],
+    [
+      'not allowed',
+      { dispatch: { repo: 'Evil/dialogporten' } },
+      {
+        end: 'UnrecoverableError',
+        line: {
+          ...givenUp(
+            expect.stringContaining('"Evil/dialogporten"'),
+            expect.stringContaining('ALLOWED_OWNERS'),
+          ),
+          repo: 'Evil/dialogporten',
+        },
+        steps: [bury(), cooldown()],
+        counted: [dead('internal'), failed('internal')],
+      },
+    ],
+    [
+      'superseded',
+      { is: 'superseded' },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'superseded' },
+        steps: [`release true own ${NOW - SECOND_MS}`, 'remove own'],
+        counted: ['superseded 1'],
+      },
+    ],
+    [
+      'a dry run',
+      { dryRun: true },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'dry_run' },
+        steps: ['settle delivered'],
+        counted: [`dryrun_dispatches{${OTHER},${SUCCEEDED}} 1`],
+      },
+    ],
+    [
+      'delivered before, by a worker that died',
+      { is: 'delivered', job: { stalledCounter: 1 } },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'delivered_before' },
+        steps: ['remove own and older'],
+        counted: [],
+      },
+    ],
+    [
+      'buried before, by an attempt that Redis refused to end',
+      { is: 'buried', job: { attemptsMade: 1 } },
+      { end: 'UnrecoverableError', steps: [cooldown()], counted: [] },
+    ],
+    [
+      'stalled too often',
+      { job: { stalledCounter: 6 } },
+      {
+        end: 'UnrecoverableError',
+        line: givenUp(
+          expect.stringContaining('more than 5 times'),
+          expect.stringContaining('kills the dispatcher'),
+        ),
+        steps: [bury(), cooldown()],
+        counted: [dead('internal'), failed('internal')],
+      },
+    ],
+    [
+      'unreadable',
+      { job: { name: 'from ingest 2.0', data: { version: 2 }, deduplicationId: 'its claim' } },
+      {
+        end: 'UnrecoverableError',
+        line: {
+          ...{ level: 'error', outcome: 'dead', dispatch_id: ID },
+          ...{ error: expect.stringContaining('version'), hint: expect.stringContaining('Upgrade') },
+        },
+        steps: [bury(1, 'from ingest 2.0'), cooldown(NOW - SECOND_MS, 'its claim')],
+        counted: [dead('internal')],
+      },
+    ],
+    [
+      'unreadable, without a claim',
+      { job: { data: null }, without: 'deduplicationId', written: false },
+      {
+        end: 'UnrecoverableError',
+        line: {
+          ...{ level: 'error', outcome: 'dead', dispatch_id: ID },
+          ...{ error: expect.stringContaining('expected object'), hint: expect.stringContaining('Upgrade') },
+        },
+        steps: [bury()],
+        counted: [],
+      },
+    ],
+  ])('%s', async (_, given, { end, line, steps, counted }) => {
+    const lines = line ? [line] : [];
+    expect(await run(given)).toEqual({ end, lines, steps, counted: counted.toSorted() });
+  });
+});
+
+test('a repository has label values of its own only once GitHub has said if it exists', async () => {
+  const { counted } = await run({ verdict: { ...notFound, repositoryResolved: false } });
+  expect(counted).toContain(failed('404'));
+});
+
+test('a job without an id is a bug', async () => {
+  expect(await run({ without: 'id' })).toMatchObject({ end: 'Error', lines: [], steps: [] });
+});

@@ -1,0 +1,41 @@
+import { parseEvent } from '@flux-dispatch/event/event';
+import { SIGNATURE_HEADER } from '@flux-dispatch/event/signature';
+import { type DecideConfig, decide } from '@flux-dispatch/routing/decide';
+import type Koa from 'koa';
+import { type Answer, answerEnqueue } from './answer.ts';
+import { authenticate, signatureFault } from './authenticate.ts';
+import { readBody } from './body.ts';
+import type { Enqueue } from './enqueue.ts';
+import type { IngestMetrics } from './metrics.ts';
+
+export interface HandleDependencies {
+  readonly config: DecideConfig & { readonly ALLOW_UNSIGNED: boolean; readonly MAX_BODY_BYTES: number };
+  /** The tokens that events are signed with. */
+  readonly tokens: () => Promise<readonly Buffer[]>;
+  readonly enqueue: Enqueue;
+  readonly metrics: Pick<IngestMetrics, 'received' | 'reasonLabel'>;
+}
+
+/** `verify → parse → decide → enqueue`: the first step that has an answer ends it. */
+export async function handleEvent(
+  request: Koa.Request,
+  { config, tokens, enqueue, metrics }: HandleDependencies,
+): Promise<Answer> {
+  const read = await readBody(request.req, request.length, config.MAX_BODY_BYTES);
+  if (!read.ok) return read.answer;
+
+  const signature = request.get(SIGNATURE_HEADER);
+  const sender = authenticate(read.body, signature, await tokens(), config);
+  if (!sender) return { outcome: 'invalid_signature', message: signatureFault(signature) };
+
+  const parsed = parseEvent(read.body);
+  if (!parsed.ok) return { outcome: 'invalid_payload', message: parsed.fault };
+  const { event } = parsed;
+  metrics.received.inc({ reason: metrics.reasonLabel(event.reason) });
+
+  const decision = decide(event, sender, config);
+  const about = { event, alert: decision.alert };
+  if (decision.kind !== 'enqueue') return { outcome: decision.outcome, message: decision.message, about };
+
+  return { ...answerEnqueue(await enqueue(decision.candidates)), about };
+}

@@ -1,0 +1,38 @@
+import { truncate } from '@flux-dispatch/routing/text';
+import type { Logger } from '@flux-dispatch/runtime/log';
+import type { Answer } from './answer.ts';
+import type { IngestMetrics } from './metrics.ts';
+
+/** Counts what became of a request to the events endpoint. */
+export function countAnswer(metrics: IngestMetrics, { outcome, about, dispatches }: Answer): void {
+  metrics.events.inc({ outcome });
+  if (outcome === 'invalid_signature') metrics.signatureFailures.inc();
+  if (!about || !dispatches) return;
+  const repeats = dispatches.results.filter(
+    result => result.outcome === 'duplicate' || result.outcome === 'rate_limited',
+  );
+  metrics.dedupHits.inc({ reason: metrics.reasonLabel(about.event.reason) }, repeats.length);
+}
+
+/** Logs one line for each event; if it was routed to several repositories, one for each of them. */
+export function logAnswer(log: Logger, answer: Answer, status: number, remote: string): void {
+  const { outcome, message, detail = message, dispatches, about } = answer;
+  const event = about && {
+    product: brief(about.alert.product),
+    env: brief(about.alert.env),
+    event_type: brief(about.alert.dispatch_event),
+    reason: brief(about.event.reason),
+  };
+  const level = status >= 500 ? 'error' : status >= 400 ? 'warn' : 'info';
+  if (dispatches) {
+    for (const result of dispatches.results) log[level]({ ...result, ...event, status }, 'Event');
+    return;
+  }
+  const repo = about && brief(about.alert.dispatch_repo ?? '');
+  log[level]({ outcome, ...event, repo, status, detail, remote }, 'Event');
+}
+
+/** What a sender wrote, cut to a length that suits a log line. */
+function brief(text: string): string {
+  return truncate(text, 200);
+}
