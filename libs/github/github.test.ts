@@ -239,7 +239,7 @@ describe('what goes wrong on the way', () => {
     const ended: unknown[] = [];
     const hanging = [1, 2, 3].map(() => d.send().then(status => ended.push(status)));
     await d.send('Digdir/roadmap').then(status => ended.push(status));
-    expect(ended).toEqual([204]);
+    expect(ended).toEqual(['204']);
     await d.stub.close();
     await Promise.all(hanging);
     expect(ended).toEqual(['204', 'network', 'network', 'network']);
