@@ -1,4 +1,5 @@
-# One image for all processes; the command says which: docker run … flux-dispatch ingest (or dispatcher, or board).
+# One image for all processes; the command says which: docker run … flux-dispatch ingest (or dispatcher, or board, or
+# --version).
 # `--target demo` is another one, with what docker-compose.yml needs besides: the stand-in for GitHub and the demo's events.
 
 FROM node:24-bookworm-slim AS dependencies
@@ -33,6 +34,10 @@ COPY apps/dispatcher apps/dispatcher
 COPY apps/ingest apps/ingest
 # Whatever the umask of the machine that they were checked out on, the user of the image can read them.
 RUN chmod -R u=rwX,go=rX apps libs
+ARG VERSION=dev
+ARG REVISION=unknown
+# What the processes say that they are (libs/runtime/build.ts). Last, as each build has another one.
+RUN printf '{"version":"%s","revision":"%s"}\n' "$VERSION" "$REVISION" > build.json && chmod 444 build.json
 
 
 FROM node:24-bookworm-slim AS demo-dependencies
@@ -81,6 +86,7 @@ WORKDIR /app
 COPY --from=dependencies /app ./
 COPY --from=sources /app/libs libs
 COPY --from=sources /app/apps apps
+COPY --from=sources /app/build.json ./
 ENV NODE_ENV=production
 # As numbers, or Kubernetes cannot tell that it is not root (runAsNonRoot).
 USER 65532:65532

@@ -1,15 +1,20 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
+import { parseBoardConfig } from '@flux-dispatch/board/config';
+import { parseDispatcherConfig } from '@flux-dispatch/dispatcher/config';
+import { parseIngestConfig } from '@flux-dispatch/ingest/config';
+import type { Environment, Parsed } from '@flux-dispatch/runtime/env';
 import { until } from '@flux-dispatch/testbed/until';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
+const ROOT = join(import.meta.dirname, '..');
 
 test.each([
   { args: [], fault: 'No process is named' },
@@ -20,6 +25,39 @@ test.each([
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
   expect(stderr).toBe(`${fault}: the command must be one of board, dispatcher, ingest\n`);
   expect(code).toBe(1);
+});
+
+test.each([
+  { option: '--version', stdout: /^flux-dispatch \d+\.\d+\.\d+ \(unknown\)\n$/ },
+  { option: '--help', stdout: /^Usage: flux-dispatch PROCESS\n.*: board, dispatcher, ingest\.\n/s },
+])('$option: to stdout, with exit code 0', async ({ option, stdout }) => {
+  const child = spawn(process.execPath, [MAIN, option], { env: {} });
+  const [out, err, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  expect(out).toMatch(stdout);
+  expect(err).toBe('');
+  expect(code).toBe(0);
+});
+
+describe('the variables of the README', () => {
+  const READS: Record<string, (env: Environment) => Parsed<object>> = {
+    ...{ ingest: parseIngestConfig, dispatcher: parseDispatcherConfig, board: parseBoardConfig },
+  };
+  const [, configuration = ''] =
+    /\n### Configuration\n(.*?)\n### /s.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? [];
+  const documented = [...configuration.matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(
+    ([, variable]) => variable ?? '',
+  );
+
+  test.each(Object.entries(READS))('of other processes do not look misspelt to %s', (_, read) => {
+    expect(documented.length).toBeGreaterThan(30);
+    const parsed = read(Object.fromEntries(documented.map(variable => [variable, '\n'])));
+    const faults = parsed.ok ? [] : parsed.faults.map(({ message }) => message);
+    expect(faults.filter(message => message.includes('did you mean'))).toEqual([]);
+  });
 });
 
 test('SIGTERM before the app handles it: it ends in order all the same', async () => {

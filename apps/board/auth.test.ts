@@ -1,13 +1,13 @@
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { describe, expect, test } from 'vitest';
-import { basic, none, proxy, type Signature } from './auth.ts';
-import { parseNetworks } from './client.ts';
+import { parseNetworks } from './address.ts';
+import { basic, none, proxy, type Sender } from './auth.ts';
 
 const log = createLogger('test', 'silent');
 const PROXIES = parseNetworks('10.0.0.0/8,fd00::/8') ?? [];
 
 /** A request with these headers from this address. */
-function from(remoteAddress: string, headers: Record<string, string> = {}): Signature {
+function from(remoteAddress: string, headers: Record<string, string> = {}): Sender {
   const headersDistinct = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]));
   return { socket: { remoteAddress }, headers, headersDistinct };
 }
@@ -111,7 +111,7 @@ describe('basic', () => {
       n => from('10.1.1.1', { ...wrong, 'x-forwarded-for': `203.0.113.1, 192.0.2.${n}, 10.9.9.9` }),
       401,
     ],
-  ] satisfies [string, (n: number) => Signature, number][])(
+  ] satisfies [string, (n: number) => Sender, number][])(
     'who counts as one client: %s',
     async (_, request, last) => {
       const authenticate = signIn();

@@ -2,39 +2,39 @@ import { isUtf8 } from 'node:buffer';
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Logger } from '@flux-dispatch/runtime/log';
+import { reloadedSecret } from '@flux-dispatch/runtime/secret-file';
 import { parse } from 'basic-auth';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import { clientAddress, clientKey, isAmong, isLoopback, type Network } from './client.ts';
+import { clientAddress, clientKey, isAmong, isLoopback, type Network } from './address.ts';
 import type { BoardConfig } from './config.ts';
-import { passwordFile } from './password.ts';
+import { parsePassword } from './password.ts';
 import type { Refusal } from './refusal.ts';
 
-export type Identity = { readonly ok: true; readonly user: string } | ({ readonly ok: false } & Refusal);
+export type Authentication =
+  | { readonly ok: true; readonly user: string }
+  | ({ readonly ok: false } & Refusal);
 
-/** What of a request says who sent it. */
-export type Signature = Pick<IncomingMessage, 'headers' | 'headersDistinct'> & {
+/** The part of a request that says who sent it. */
+export type Sender = Pick<IncomingMessage, 'headers' | 'headersDistinct'> & {
   readonly socket: { readonly remoteAddress?: string | undefined };
 };
 
-/** Says who sent a request, or why it is refused. */
-export type Authenticate = (request: Signature) => Promise<Identity>;
+/** Finds out who sent a request, or why it is refused. */
+export type Authenticate = (sender: Sender) => Promise<Authentication>;
 
 export function createAuthenticate(config: BoardConfig, log: Logger): Authenticate {
-  const { BOARD_AUTH: auth, BOARD_TRUSTED_PROXIES: proxies = [] } = config;
-  switch (auth) {
-    case 'basic':
-      return basic(
-        config.BOARD_USERNAME ?? '',
-        passwordFile(config.BOARD_PASSWORD_PATH ?? '', log),
-        proxies,
-        log,
-      );
+  switch (config.BOARD_AUTH) {
+    case 'basic': {
+      const variable = 'BOARD_PASSWORD_PATH';
+      const password = reloadedSecret({ variable, path: config[variable], parse: parsePassword, log });
+      return basic(config.BOARD_USERNAME, password, config.BOARD_TRUSTED_PROXIES ?? [], log);
+    }
     case 'proxy':
-      return proxy(config.BOARD_PROXY_USER_HEADER ?? '', proxies);
+      return proxy(config.BOARD_PROXY_USER_HEADER, config.BOARD_TRUSTED_PROXIES);
     case 'none':
       return none;
     default:
-      return auth satisfies never;
+      return config satisfies never;
   }
 }
 
@@ -92,12 +92,12 @@ function equal(given: string, expected: string): boolean {
   return timingSafeEqual(digest(given), digest(expected));
 }
 
-function unauthenticated(message: string): Identity {
+function unauthenticated(message: string): Authentication {
   const headers = { 'WWW-Authenticate': 'Basic realm="flux-dispatch board", charset="UTF-8"' };
   return { ok: false, status: 401, outcome: 'unauthenticated', message, headers };
 }
 
-function tooManyTries(seconds: number): Identity {
+function tooManyTries(seconds: number): Authentication {
   const message = `too many wrong passwords from here: try again in ${seconds} s`;
   const headers = { 'Retry-After': String(seconds) };
   return { ok: false, status: 429, outcome: 'too_many_tries', message, headers };

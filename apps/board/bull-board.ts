@@ -4,7 +4,7 @@ import { KoaAdapter } from '@bull-board/koa';
 import { LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
 import type { Queue } from 'bullmq';
 import type { Middleware } from 'koa';
-import { readDeadLetter, readDispatch } from './reading.ts';
+import { readableDeadLetter, readableDispatch } from './readable.ts';
 import { ACTION_PATTERNS } from './routes.ts';
 
 /** Bull Board without the routes that nobody is to use: they are not even there. */
@@ -41,7 +41,7 @@ export function createBullBoardRoutes(
     description: 'On their way to GitHub, and the newest that have arrived. Only to look at.',
     readOnlyMode: true,
   });
-  dispatchQueue.setFormatter('data', readDispatch);
+  dispatchQueue.setFormatter('data', readableDispatch);
   const deadLetterQueue = new BullMQAdapter(deadLetters, {
     displayName: 'Dead letters',
     description: readOnly
@@ -49,7 +49,7 @@ export function createBullBoardRoutes(
       : 'Could not be delivered. Do what the hint says, then Retry.',
     readOnlyMode: readOnly,
   });
-  deadLetterQueue.setFormatter('data', readDeadLetter);
+  deadLetterQueue.setFormatter('data', readableDeadLetter);
   const serverAdapter = new ViewsAndActions();
   createBullBoard({
     queues: [deadLetterQueue, dispatchQueue],

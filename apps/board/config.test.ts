@@ -31,6 +31,7 @@ test.each([
   [{ ...none, BOARD_ADDR: 'localhost:3000' }],
   [{ ...none, BOARD_ADDR: '[::1]:3000' }],
   [{ ...basic, BOARD_TRUSTED_PROXIES: '10.1.2.3', BOARD_READ_ONLY: 'true' }],
+  [{ ...basic, BOARD_AUTH: '', BOARD_READ_ONLY: '1' }],
 ])('%o is complete', env => {
   expect(faultsOf(env)).toEqual([]);
 });

@@ -1,76 +1,87 @@
 import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
 import {
-  address,
+  type ConfigOf,
   type Environment,
+  type Parsed,
+  PROCESS_VARIABLES,
+  parseEnvironment,
+} from '@flux-dispatch/runtime/env';
+import {
+  address,
   flag,
   matching,
   mountedFile,
   oneOf,
-  PROCESS_VARIABLES,
-  parseEnvironment,
-  type Rule,
-} from '@flux-dispatch/runtime/env';
-import { z } from 'zod';
-import { isLoopback, parseNetworks } from './client.ts';
+  requiredWith,
+  variable,
+} from '@flux-dispatch/runtime/variable';
+import { isLoopback, parseNetworks } from './address.ts';
 import { parsePassword } from './password.ts';
+
+const BOARD_USERNAME = matching(/^[\x20-\x39\x3b-\x7e]{1,100}$/, '1 to 100 ASCII characters without colon');
+const BOARD_PASSWORD_PATH = mountedFile(parsePassword);
+const BOARD_PROXY_USER_HEADER = matching(
+  /^(?!(?:authorization|cookie)$)[a-z0-9-]{1,100}$/i,
+  'the name of the header in which the proxy gives the user',
+).transform(name => name.toLowerCase());
+const BOARD_TRUSTED_PROXIES = variable(
+  parseNetworks,
+  'a comma-separated list of addresses and networks such as 10.1.2.3 or 10.0.0.0/8',
+);
+const BOARD_AUTH = oneOf('basic', 'proxy', 'none').prefault('basic');
 
 const VARIABLES = {
   ...PROCESS_VARIABLES,
   ...REDIS_VARIABLES,
   BOARD_ADDR: address.prefault(':3000'),
-  BOARD_AUTH: oneOf('basic', 'proxy', 'none').prefault('basic'),
-  BOARD_USERNAME: matching(
-    /^[\x20-\x39\x3b-\x7e]{1,100}$/,
-    '1 to 100 ASCII characters without colon',
-  ).optional(),
-  BOARD_PASSWORD_PATH: mountedFile(content =>
-    parsePassword(content).length === 0 ? 'is empty: it must hold the password of BOARD_USERNAME' : undefined,
-  ).optional(),
-  BOARD_PROXY_USER_HEADER: matching(
-    /^(?!(?:authorization|cookie)$)[a-z0-9-]{1,100}$/i,
-    'the name of the header in which the proxy gives the user',
-  )
-    .transform(name => name.toLowerCase())
-    .optional(),
-  BOARD_TRUSTED_PROXIES: z
-    .string()
-    .transform((value, context) => {
-      const networks = parseNetworks(value);
-      if (networks !== undefined) return networks;
-      const must = 'a comma-separated list of addresses and networks such as 10.1.2.3 or 10.0.0.0/8';
-      context.addIssue({ code: 'custom', message: `must be ${must}, not ${JSON.stringify(value)}` });
-      return z.NEVER;
-    })
-    .optional(),
+  BOARD_AUTH,
+  BOARD_USERNAME: BOARD_USERNAME.optional(),
+  BOARD_PASSWORD_PATH: BOARD_PASSWORD_PATH.optional(),
+  BOARD_PROXY_USER_HEADER: BOARD_PROXY_USER_HEADER.optional(),
+  BOARD_TRUSTED_PROXIES: BOARD_TRUSTED_PROXIES.optional(),
   BOARD_READ_ONLY: flag.prefault('false'),
 };
 
-export function parseBoardConfig(env: Environment) {
-  return parseEnvironment(VARIABLES, env, [
-    requiredWith('basic', 'BOARD_USERNAME'),
-    requiredWith('basic', 'BOARD_PASSWORD_PATH'),
-    requiredWith('proxy', 'BOARD_PROXY_USER_HEADER'),
-    requiredWith('proxy', 'BOARD_TRUSTED_PROXIES'),
-    loopbackWithoutAuth,
-  ]);
-}
-
-export type BoardConfig = Extract<ReturnType<typeof parseBoardConfig>, { ok: true }>['config'];
-
-function requiredWith(auth: 'basic' | 'proxy', variable: string): Rule {
-  return env =>
-    (env['BOARD_AUTH'] ?? 'basic') === auth && env[variable] === undefined
-      ? { variable, message: `${variable} is required with BOARD_AUTH=${auth}` }
-      : undefined;
-}
-
-const loopbackWithoutAuth: Rule = env => {
-  if (env['BOARD_AUTH'] !== 'none') return undefined;
-  const parsed = address.safeParse(env['BOARD_ADDR'] ?? ':3000');
-  // A fault of its own already.
-  if (!parsed.success || isLoopback(parsed.data?.host)) return undefined;
-  return {
-    variable: 'BOARD_ADDR',
-    message: 'BOARD_ADDR must be a loopback address such as 127.0.0.1:3000 with BOARD_AUTH=none',
-  };
+const BASIC = {
+  ...VARIABLES,
+  BOARD_AUTH: oneOf('basic').prefault('basic'),
+  BOARD_USERNAME: requiredWith('BOARD_AUTH=basic', BOARD_USERNAME),
+  BOARD_PASSWORD_PATH: requiredWith('BOARD_AUTH=basic', BOARD_PASSWORD_PATH),
 };
+
+const PROXY = {
+  ...VARIABLES,
+  BOARD_AUTH: oneOf('proxy'),
+  BOARD_PROXY_USER_HEADER: requiredWith('BOARD_AUTH=proxy', BOARD_PROXY_USER_HEADER),
+  BOARD_TRUSTED_PROXIES: requiredWith('BOARD_AUTH=proxy', BOARD_TRUSTED_PROXIES),
+};
+
+const NONE = {
+  ...VARIABLES,
+  BOARD_AUTH: oneOf('none'),
+  BOARD_ADDR: VARIABLES.BOARD_ADDR.refine(({ host }) => isLoopback(host), {
+    error: 'must be a loopback address such as 127.0.0.1:3000 with BOARD_AUTH=none',
+  }),
+};
+
+/** `BOARD_AUTH` says which: what is required depends on it. */
+export type BoardConfig = ConfigOf<typeof BASIC> | ConfigOf<typeof PROXY> | ConfigOf<typeof NONE>;
+
+export function parseBoardConfig(env: Environment): Parsed<BoardConfig> {
+  const { data: auth } = BOARD_AUTH.safeParse(env['BOARD_AUTH'] || undefined);
+  switch (auth) {
+    case 'basic':
+      return parseEnvironment(BASIC, env);
+    case 'proxy':
+      return parseEnvironment(PROXY, env);
+    case 'none':
+      return parseEnvironment(NONE, env);
+    case undefined: {
+      const parsed = parseEnvironment(VARIABLES, env);
+      if (parsed.ok) throw new Error('BOARD_AUTH was accepted with a value that it cannot have');
+      return parsed;
+    }
+    default:
+      return auth satisfies never;
+  }
+}

@@ -1,6 +1,6 @@
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectProducer, redisAnswers } from '@flux-dispatch/queue/redis';
+import { connectFailFast, redisAnswers, redisUnavailable } from '@flux-dispatch/queue/redis';
 import { listen } from '@flux-dispatch/runtime/http-server';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
@@ -11,30 +11,28 @@ import { parseBoardConfig } from './config.ts';
 import { retryAll } from './retry-all.ts';
 import { createBoardApp } from './server.ts';
 
-// An operator would rather be told that Redis is slow than look at an empty page.
+// Operators need an answer that says that Redis is slow, not an empty page.
 const REDIS_TIMEOUT_MS = 5000;
 
-await runProcess('board', parseBoardConfig(process.env), async ({ config, log, stopping, stack }) => {
+await runProcess('board', parseBoardConfig(process.env), async running => {
+  const { config, build, log, stopping, stack } = running;
   const { QUEUE_PREFIX: prefix, BOARD_READ_ONLY: readOnly } = config;
   if (config.BOARD_AUTH === 'none') {
     log.warn(
       'BOARD_AUTH=none: whoever reaches the loopback address of this machine or pod can use the board',
     );
   }
-  const redis = stack.adopt(connectProducer(config, REDIS_TIMEOUT_MS, log), redis => redis.disconnect());
+  const redis = stack.adopt(connectFailFast(config, REDIS_TIMEOUT_MS, log), redis => redis.disconnect());
   const dispatches = openDispatchQueue(redis, prefix, log);
   const deadLetters = openDeadLetters(redis, prefix, log).queue;
-  const registry = createRegistry();
+  const registry = createRegistry(build);
   const probes = standardProbes(redisAnswers(redis), stopping);
   const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
   const app = createBoardApp({
     authenticate: createAuthenticate(config, log),
     readOnly,
     bullBoard: createBullBoardRoutes({ dispatches, deadLetters }, readOnly),
-    redisFault: () =>
-      redis.status === 'ready'
-        ? undefined
-        : `Redis is away (${redis.status}): check REDIS_URL and the Redis server`,
+    redisUnavailable: () => redisUnavailable(redis),
     findEntry: async jobId => {
       if ((await deadLetters.getJobState(jobId)) !== 'failed') return undefined;
       return { dispatchId: (await deadLetters.getJob(jobId))?.data.dispatch_id };

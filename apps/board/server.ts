@@ -11,7 +11,7 @@ export interface BoardDependencies {
   /** Bull Board. Sees nothing but what routeOf lets through. */
   readonly bullBoard: Koa.Middleware;
   /** Why Redis cannot be asked now, or undefined where it can. */
-  readonly redisFault: () => string | undefined;
+  readonly redisUnavailable: () => string | undefined;
   /** The entry of this id, where it is parked: the id of its dispatch. Undefined where there is none. */
   readonly findEntry: (jobId: string) => Promise<{ readonly dispatchId: string | undefined } | undefined>;
   readonly retryAll: () => Promise<{ retried: number }>;
@@ -37,7 +37,7 @@ const HASHED = /\.[0-9a-f]{10}\.(?:js|css)$/;
 
 /** The HTTP side of the board: who is it, may it be done, Bull Board does it, and a line in the log says who did. */
 export function createBoardApp(dependencies: BoardDependencies): Koa {
-  const { authenticate, readOnly, bullBoard, redisFault, findEntry, retryAll, log } = dependencies;
+  const { authenticate, readOnly, bullBoard, redisUnavailable, findEntry, retryAll, log } = dependencies;
   const app = new Koa();
 
   app.use(async (ctx, next) => {
@@ -54,7 +54,7 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
     let refusal =
       (changes && isCrossSite(ctx.headers) ? CROSS_SITE : undefined) ??
       (identity.ok ? routeRefusal(route, readOnly) : identity) ??
-      (ctx.path.startsWith('/api/') ? redisRefusal(redisFault()) : undefined);
+      (ctx.path.startsWith('/api/') ? redisRefusal(redisUnavailable()) : undefined);
     const one = route.kind === 'action' && route.action !== 'retry_all' ? route.jobId : undefined;
     const entry = one !== undefined && !refusal ? await findEntry(one) : undefined;
     // Bull Board would take any key of the queue for a job.
@@ -131,8 +131,8 @@ function routeRefusal(route: Route, readOnly: boolean): Refusal | undefined {
   }
 }
 
-function redisRefusal(fault: string | undefined): Refusal | undefined {
-  return fault === undefined ? undefined : { status: 503, outcome: 'redis_unavailable', message: fault };
+function redisRefusal(reason: string | undefined): Refusal | undefined {
+  return reason === undefined ? undefined : { status: 503, outcome: 'redis_unavailable', message: reason };
 }
 
 function refuse(ctx: Koa.Context, { status, outcome, message, headers = {} }: Refusal): void {

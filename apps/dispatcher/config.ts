@@ -2,32 +2,27 @@ import { ALLOWED_OWNERS_VARIABLE } from '@flux-dispatch/github/allowed-owners';
 import { parsePrivateKey } from '@flux-dispatch/github/private-key';
 import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
 import {
-  duration,
   type Environment,
+  PROCESS_VARIABLES,
+  parseEnvironment,
+  requiredUnless,
+} from '@flux-dispatch/runtime/env';
+import {
+  duration,
   flag,
   httpUrl,
   integer,
   matching,
   mountedFile,
-  PROCESS_VARIABLES,
-  parseEnvironment,
   rate,
-  requiredUnless,
-} from '@flux-dispatch/runtime/env';
+} from '@flux-dispatch/runtime/variable';
 
 const VARIABLES = {
   ...PROCESS_VARIABLES,
   ...REDIS_VARIABLES,
   ...ALLOWED_OWNERS_VARIABLE,
   GITHUB_APP_ID: matching(/^[A-Za-z0-9._-]{1,100}$/, "the GitHub App's id or client id").optional(),
-  GITHUB_PRIVATE_KEY_PATH: mountedFile(content => {
-    try {
-      parsePrivateKey(content);
-      return undefined;
-    } catch (error) {
-      return (error as Error).message;
-    }
-  }).optional(),
+  GITHUB_PRIVATE_KEY_PATH: mountedFile(parsePrivateKey).optional(),
   GITHUB_INSTALLATION_ID: integer(1, Number.MAX_SAFE_INTEGER).optional(),
   GITHUB_API_URL: httpUrl.prefault('https://api.github.com'),
   GITHUB_API_VERSION: matching(

@@ -5,7 +5,7 @@ import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPause, limiterOptions } from '@flux-dispatch/queue/limiter';
 import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
-import { connectProducer, connectWorker, redisAnswers } from '@flux-dispatch/queue/redis';
+import { connectFailFast, connectPatient, redisAnswers } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
@@ -27,23 +27,23 @@ const OPS_TIMEOUT_MS = 1000;
 await runProcess(
   'dispatcher',
   parseDispatcherConfig(process.env),
-  async ({ config, log, stopping, stack }) => {
+  async ({ config, build, log, stopping, stack }) => {
     const { QUEUE_PREFIX: prefix } = config;
     if (config.DRY_RUN) log.warn('DRY_RUN=true: nothing is sent to GitHub');
 
     // What looks into the queues, and what works on them, each with a connection of its kind.
-    const inspection = stack.adopt(connectProducer(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
+    const inspection = stack.adopt(connectFailFast(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
     const inspected = [
       openDispatchQueue(inspection, prefix, log),
       openDeadLetters(inspection, prefix, log).queue,
     ] as const;
-    const redis = stack.adopt(connectWorker(config, log), redis => redis.disconnect());
+    const redis = stack.adopt(connectPatient(config, log), redis => redis.disconnect());
     adviseOnRedis(redis, log);
     const queue = openDispatchQueue(redis, prefix, log);
     const deadLetters = openDeadLetters(redis, prefix, log);
     const claims = createClaims(redis, prefix);
 
-    const registry = createRegistry();
+    const registry = createRegistry(build);
     const metrics = createDispatcherMetrics(registry, async () => {
       // A Redis whose disk is full can still be read, but nothing moves. PING is refused then as well.
       const [states] = await Promise.all([

@@ -1,16 +1,12 @@
 import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
 import { disjointReasons, ROUTING_VARIABLES } from '@flux-dispatch/routing/config';
 import {
-  address,
-  duration,
   type Environment,
-  flag,
-  integer,
-  mountedFile,
   PROCESS_VARIABLES,
   parseEnvironment,
   requiredUnless,
 } from '@flux-dispatch/runtime/env';
+import { address, duration, flag, integer, mountedFile } from '@flux-dispatch/runtime/variable';
 import { parseTokens } from './token.ts';
 
 const VARIABLES = {
@@ -19,9 +15,7 @@ const VARIABLES = {
   ...ROUTING_VARIABLES,
   REDIS_WAIT_REPLICAS: integer(0, 100).prefault('0'),
   LISTEN_ADDR: address.prefault(':8080'),
-  HMAC_TOKEN_PATH: mountedFile(content =>
-    parseTokens(content).length === 0 ? 'is empty: it must hold the token of the Flux Provider' : undefined,
-  ).optional(),
+  HMAC_TOKEN_PATH: mountedFile(parseTokens).optional(),
   ALLOW_UNSIGNED: flag.prefault('false'),
   MAX_BODY_BYTES: integer(1, 100 * 1024 * 1024).prefault('1048576'),
   QUEUE_TIMEOUT: duration({ min: '10ms' }).prefault('2s'),

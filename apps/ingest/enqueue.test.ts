@@ -113,7 +113,7 @@ describe('unavailable', () => {
     [
       'at once, while Redis is known to be away',
       false,
-      'Redis is away (reconnecting)',
+      'Redis is away (reconnecting): check REDIS_URL and the Redis server',
       { redis: { status: 'reconnecting', wait: never }, claims: { admit: never } },
     ],
     ['when the connection breaks', false, 'Redis: Connection is closed.', { claims: { admit: broken } }],

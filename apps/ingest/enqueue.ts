@@ -1,6 +1,7 @@
 import type { Admission, Claims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
+import { redisUnavailable } from '@flux-dispatch/queue/redis';
 import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -72,9 +73,8 @@ export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
   }
 
   return async candidates => {
-    if (redis.status !== 'ready') {
-      return { kind: 'unavailable', timedOut: false, reason: `Redis is away (${redis.status})` };
-    }
+    const away = redisUnavailable(redis);
+    if (away !== undefined) return { kind: 'unavailable', timedOut: false, reason: away };
     const startedAt = now();
     try {
       const result = await within(timeoutMs, claimAndAdd(candidates));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectProducer, redisAnswers } from '@flux-dispatch/queue/redis';
+import { connectFailFast, redisAnswers } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
 import { listen } from '@flux-dispatch/runtime/http-server';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
@@ -13,17 +13,18 @@ import { createIngestMetrics } from './metrics.ts';
 import { createIngestApp } from './server.ts';
 import { tokenFile } from './token.ts';
 
-await runProcess('ingest', parseIngestConfig(process.env), async ({ config, log, stopping, stack }) => {
+await runProcess('ingest', parseIngestConfig(process.env), async running => {
+  const { config, build, log, stopping, stack } = running;
   if (config.ALLOW_UNSIGNED) {
     log.warn(
       'ALLOW_UNSIGNED=true: whoever reaches this port can dispatch. Rely on a NetworkPolicy, or sign events',
     );
   }
-  const redis = stack.adopt(connectProducer(config, config.QUEUE_TIMEOUT, log), redis => redis.disconnect());
+  const redis = stack.adopt(connectFailFast(config, config.QUEUE_TIMEOUT, log), redis => redis.disconnect());
   adviseOnRedis(redis, log);
   const queue = openDispatchQueue(redis, config.QUEUE_PREFIX, log);
   const claims = createClaims(redis, config.QUEUE_PREFIX);
-  const registry = createRegistry();
+  const registry = createRegistry(build);
   const reasons = [...config.SUCCESS_REASONS, ...config.FAILURE_REASONS];
   const metrics = createIngestMetrics(registry, reasons, async () => {
     // A Redis whose disk is full still counts, but takes no event. PING is refused then as well.

@@ -14,10 +14,18 @@ test.each([
   ['with a trailing space, which is part of it', 'token ', ['token ']],
   ['with a leading newline, which is part of it', '\ntoken', ['\ntoken']],
   ['of one character', 'x', ['x']],
-  ['empty', '', []],
-  ['a newline alone', '\n', []],
 ])('a token file %s', (_, content, tokens) => {
   expect(parseTokens(Buffer.from(content))).toEqual(tokens.map(token => Buffer.from(token)));
+});
+
+test.each([
+  ['empty', ''],
+  ['with a newline alone', '\n'],
+  ['with one of Windows alone', '\r\n'],
+])('a token file %s has no token', (_, content) => {
+  expect(() => parseTokens(Buffer.from(content))).toThrow(
+    /^is empty: it must hold the token of the Flux Provider$/,
+  );
 });
 
 test('a token is bytes, also where they are no text', () => {

@@ -5,21 +5,21 @@ import { readMetric } from '@flux-dispatch/testbed/metrics';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import type { Browser } from 'playwright-core';
-import { type Bench, rateOf, report, timeOf } from './measure.ts';
+import { type BenchContext, rateOf, report, timeOf } from './measure.ts';
 
 const FEW = 10;
 const MANY = 10_000;
 const REPOSITORIES = 100;
 const VISITS = 9;
 
-/** What the page of the dead letters asks for when it opens, and every few seconds after that. */
+/** The request of the board's page of dead letters: when it opens, and every few seconds after that. */
 const PAGE = '/api/queues?activeQueue=dispatch-dead-letter&status=failed&page=1&jobsPerPage=10';
 
 /**
- * A night in which everything is given up: with thousands of dead letters the board's page has to open within a second,
- * and a scrape to take less than 50 ms. These two are the times themselves, beside their ratios.
+ * The board and the metrics with thousands of dead letters, as after a night in which GitHub refused everything. The
+ * board's page should open within a second and a scrape take less than 50 ms, so these report their times as well.
  */
-export async function deadLetters({ redisUrl, credentials, path }: Bench): Promise<void> {
+export async function measureDeadLetters({ redisUrl, credentials, path }: BenchContext): Promise<void> {
   await using stub = await startGitHubStub(credentials.stub);
   stub.setFaults([{ match: { method: 'POST', path: '/repos/' }, action: { status: 404 } }]);
   const env = { DISPATCH_RATE: 'off' };
@@ -29,17 +29,19 @@ export async function deadLetters({ redisUrl, credentials, path }: Bench): Promi
   const opsUrl = system.dispatchers[0]?.opsUrl ?? '';
 
   let dead = 0;
-  const bury = async (count: number) => {
-    await rateOf(count - dead, 16, n => postEvent(eventsUrl, doomed(dead + n), credentials.token));
+  const growTo = async (count: number) => {
+    await rateOf(count - dead, 16, n =>
+      postEvent(eventsUrl, undeliverableEvent(dead + n), credentials.token),
+    );
     dead = count;
     const parked = { queue: 'dispatch-dead-letter', state: 'failed' };
-    const inTheirPlace = async () => (await readMetric(opsUrl, 'flux_dispatch_queue_jobs', parked)) === count;
-    await until(`there are ${count} dead letters`, inTheirPlace, 300_000);
+    const allParked = async () => (await readMetric(opsUrl, 'flux_dispatch_queue_jobs', parked)) === count;
+    await until(`there are ${count} dead letters`, allParked, 300_000);
   };
   await using stack = new AsyncDisposableStack();
   const browser = await launchBrowser(path);
   if (browser) stack.defer(() => browser.close());
-  /** Visitors whose browser has never seen the board, who open it until an entry is to be seen. */
+  /** Opens the board in browsers without a cache, each until an entry is visible. */
   const visits = async (of: Browser) => {
     const visitors = await Promise.all(Array.from({ length: VISITS }, () => of.newContext()));
     const pages = await Promise.all(visitors.map(visitor => visitor.newPage()));
@@ -49,7 +51,7 @@ export async function deadLetters({ redisUrl, credentials, path }: Bench): Promi
         ?.getByText(/^Altinn\/bench-/)
         .first()
         .waitFor();
-      // It would go on asking for news.
+      // The page would keep polling.
       await pages[n]?.close();
     });
     await Promise.all(visitors.map(visitor => visitor.close()));
@@ -61,10 +63,10 @@ export async function deadLetters({ redisUrl, credentials, path }: Bench): Promi
     ...(browser && { browser: await visits(browser) }),
   });
 
-  await bury(FEW);
+  await growTo(FEW);
   await measure();
   const few = await measure();
-  await bury(MANY);
+  await growTo(MANY);
   const many = await measure();
   for (const [what, key] of [
     ["what the board's page asks for", 'page'],
@@ -87,7 +89,7 @@ async function textOf(url: string): Promise<string> {
   return answer.text();
 }
 
-function doomed(n: number): Buffer {
+function undeliverableEvent(n: number): Buffer {
   return fluxEvent({
     name: `bench-${n}`,
     metadata: {

@@ -1,21 +1,22 @@
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
-import { deadLetters } from './dead-letters.ts';
+import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
+import { measureDeadLetters } from './dead-letters.ts';
 import { print } from './measure.ts';
-import { claim, concurrency, repeats } from './throughput.ts';
+import { measureClaim, measureConcurrency, measureRepeats } from './throughput.ts';
 
-// Machines differ and are noisy, so each figure is a ratio of two that were measured in this one run.
+// Machines differ and are noisy, so each figure is a ratio of two measurements from the same run.
 
 const path = process.env['PATH'] ?? '';
-const redis = await acquireRedis({ redisUrl: process.env['REDIS_URL'], path });
+const redis = await acquireRedis({ given: redisEnvironment(process.env), urlAlone: true, path });
 const credentials = await createCredentials();
 const bench = { redisUrl: redis.url, credentials, path };
 
 print(`Ratios measured in one run, Redis from ${redis.origin}\n`);
-await claim(bench);
-await repeats(bench);
-await concurrency(bench);
-await deadLetters(bench);
+await measureClaim(bench);
+await measureRepeats(bench);
+await measureConcurrency(bench);
+await measureDeadLetters(bench);
 await credentials[Symbol.asyncDispose]();
 await redis[Symbol.asyncDispose]();
 process.exit(0);

@@ -1,7 +1,7 @@
 import type { Credentials } from '@flux-dispatch/testbed/credentials';
 
-/** What a benchmark runs on. */
-export interface Bench {
+/** What every benchmark needs. */
+export interface BenchContext {
   readonly redisUrl: string;
   readonly credentials: Credentials;
   /** The folders with programs: `PATH`. */
@@ -17,7 +17,7 @@ export function report(what: string, ratio: number, measured: string): void {
   print(`${ratio.toFixed(2).padStart(6)}  ${what} (${measured})`);
 }
 
-/** Does `count` things, `width` at a time, and returns how many a second. */
+/** Runs `work` `count` times, `width` at a time, and returns how often a second. */
 export async function rateOf(
   count: number,
   width: number,

@@ -2,19 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
-import { type Bench, rateOf, report, round } from './measure.ts';
+import { type BenchContext, rateOf, report, round } from './measure.ts';
 
-/** What the claim costs: enqueues with BullMQ's deduplication, over those without. */
-export async function claim({ redisUrl }: Bench): Promise<void> {
+/** What the claim costs: the rate of enqueues with BullMQ's deduplication, over the rate without. */
+export async function measureClaim({ redisUrl }: BenchContext): Promise<void> {
   const location = parseRedisUrl(redisUrl);
-  if (!location) throw new Error('REDIS_URL cannot be read');
+  if (!location) throw new Error('REDIS_URL cannot be parsed');
   const log = createLogger('bench', 'fatal');
-  const connection = connectWorker({ REDIS_URL: location }, log);
+  const connection = connectPatient({ REDIS_URL: location }, log);
   const queue = openDispatchQueue(connection, `{bench-${randomUUID()}}`, log);
   const data = { repo: 'Altinn/bench', event_type: 'flux-deploy', payload: { environment: '', reason: '' } };
   const add = (claimed: boolean) => {
@@ -39,8 +40,8 @@ export async function claim({ redisUrl }: Bench): Promise<void> {
   connection.disconnect();
 }
 
-/** The commonest event by far is a repeat: it must not cost more than a new one. */
-export async function repeats({ redisUrl, credentials }: Bench): Promise<void> {
+/** Most events are repeats, so a repeat must not cost more than a new event. */
+export async function measureRepeats({ redisUrl, credentials }: BenchContext): Promise<void> {
   await using stub = await startGitHubStub(credentials.stub);
   await using system = await startSystem({
     ...{ redisUrl, githubUrl: stub.url, credentials },
@@ -61,8 +62,8 @@ export async function repeats({ redisUrl, credentials }: Bench): Promise<void> {
   );
 }
 
-/** GitHub is slow: concurrency has to make up for it. */
-export async function concurrency({ redisUrl, credentials }: Bench): Promise<void> {
+/** GitHub is slow; concurrency should make up for it. */
+export async function measureConcurrency({ redisUrl, credentials }: BenchContext): Promise<void> {
   const drain = async (width: number, count: number) => {
     await using stub = await startGitHubStub(credentials.stub);
     stub.setFaults([{ match: { method: 'POST' }, action: { latencyMs: 50 } }]);

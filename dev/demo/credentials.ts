@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { matching, parseEnvironment } from '@flux-dispatch/runtime/env';
+import { parseEnvironment } from '@flux-dispatch/runtime/env';
+import { matching } from '@flux-dispatch/runtime/variable';
 import { createAppKey } from '@flux-dispatch/testbed/credentials';
 
 // Fills the volume from which all services of docker-compose.yml read their secrets.

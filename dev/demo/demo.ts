@@ -1,16 +1,16 @@
-import { sign } from '@flux-dispatch/event/signature';
 import { listening, spawnApp } from '@flux-dispatch/testbed/app-process';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
+import { openGivenRedis } from '@flux-dispatch/testbed/given-redis';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { startSystem } from '@flux-dispatch/testbed/system';
-import { Redis } from 'ioredis';
-import { tellStory } from './run-scenario.ts';
-import { nextDeploy } from './scenario.ts';
+import type { RedisEnvironment } from '@flux-dispatch/testbed/test-redis';
+import { runScenario } from './run-scenario.ts';
+import { tryMore } from './try-more.ts';
 
 export interface DemoOptions {
-  readonly redisUrl: string | undefined;
+  readonly given: RedisEnvironment;
   readonly path: string | undefined;
-  /** End after the story, rather than stay up. */
+  /** End after the scenario, rather than stay up. */
   readonly once: boolean;
   /** Aborted by Ctrl-C. */
   readonly interrupted: AbortSignal;
@@ -18,15 +18,15 @@ export interface DemoOptions {
 }
 
 /**
- * Runs the whole system on this machine as the separate processes that it is, and tells the story of a few events.
- * Leaves no process, file or key behind. Returns whether everything went as the story says.
+ * Starts the whole system on this machine as separate processes, runs a scenario of a few events and prints its report.
+ * Leaves no process, file or key behind. Returns whether everything happened as the scenario expects.
  */
 export async function runDemo(options: DemoOptions): Promise<boolean> {
   const { print, interrupted } = options;
   await using stack = new AsyncDisposableStack();
 
-  print('Starting Redis, a stand-in for GitHub, ingest, dispatcher and board …');
   const redis = stack.use(await acquireRedis(options));
+  print('Starting a stand-in for GitHub, ingest, dispatcher and board …');
   const credentials = stack.use(await createCredentials());
   const stub = stack.use(
     spawnApp('github-stub', {
@@ -37,9 +37,11 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   );
   const githubUrl = String((await listening(stub))['url']);
   interrupted.throwIfAborted();
-  const system = stack.use(await startSystem({ redisUrl: redis.url, githubUrl, credentials }));
+  const system = stack.use(
+    await startSystem({ redisUrl: redis.url, githubUrl, credentials, env: redis.env }),
+  );
   // Only where the Redis is the user's own does anything outlive it.
-  if (redis.origin === 'REDIS_URL') stack.defer(() => removeKeys(redis.url, system.prefix));
+  if (redis.origin === 'REDIS_URL') stack.defer(() => removeKeys(redis.env, system.prefix));
   stack.defer(() => system.stop());
   const board = await system.startBoard();
   interrupted.throwIfAborted();
@@ -47,44 +49,39 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   const { eventsUrl, opsUrl: ingestOps } = system.ingests[0] ?? unreachable();
   const { opsUrl: dispatcherOps } = system.dispatchers[0] ?? unreachable();
   const { token } = credentials;
-  const { account, good, overdue } = await tellStory({ eventsUrl, token, githubUrl, interrupted });
-  if (overdue) {
-    print("GitHub has not received what it should have. The dispatcher's log:");
+  const { report, succeeded, timedOut } = await runScenario({ eventsUrl, token, githubUrl, interrupted });
+  if (timedOut) {
+    print("GitHub did not receive all dispatches in time. The dispatcher's log:");
     for (const line of system.dispatchers[0]?.process.stdout ?? []) print(line);
   }
-  print(`\n${account}`);
-  if (options.once) return good;
+  print(`\n${report}`);
+  if (options.once) return succeeded;
 
-  const body = nextDeploy(new Date());
+  const steps = tryMore({ eventsUrl, token, githubUrl, boardUrl: board.url }, new Date());
   print(`
 Dispatches that GitHub received   ${githubUrl}
 Board with the queues             ${board.url} (BOARD_AUTH=none: open to this machine alone)
 Metrics and probes                ${ingestOps}/metrics (ingest), ${dispatcherOps}/metrics (dispatcher), ${board.opsUrl}/metrics (board)
 Redis                             ${redis.origin === 'REDIS_URL' ? 'that of REDIS_URL' : `${redis.url} (${redis.origin})`}
 
-Send one more deploy yourself; the second time it is a duplicate:
-
-  curl -i ${eventsUrl} -H 'X-Signature: ${sign(body, Buffer.from(token))}' -d '${body}'
-
-See it retried when GitHub is down (then DELETE the faults again):
-
-  curl -X PUT ${githubUrl}/_stub/faults -H 'Content-Type: application/json' -d '[{"action":{"status":503}}]'
-
-With 404 in the place of 503 it becomes a dead letter, which Retry on the board sends again.
-
-Ctrl-C ends it.`);
+Try more, in another terminal. Every line that starts with curl is a complete command.
+${steps.map(({ title, commands }) => `\n${title}\n\n${commands.map(command => `  ${command}\n`).join('')}`).join('')}
+Press Ctrl-C to stop.`);
   await new Promise(resolve => interrupted.addEventListener('abort', resolve, { once: true }));
   print('\nStopping …');
-  return good;
+  return succeeded;
 }
 
-async function removeKeys(redisUrl: string, prefix: string): Promise<void> {
-  const redis = new Redis(redisUrl);
-  // The braces are a literal to MATCH; no other character of the prefix is special to it.
-  for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1000 })) {
-    if (keys.length > 0) await redis.unlink(keys);
+async function removeKeys(given: RedisEnvironment, prefix: string): Promise<void> {
+  const redis = await openGivenRedis(given);
+  try {
+    // The braces are a literal to MATCH; no other character of the prefix is special to it.
+    for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1000 })) {
+      if (keys.length > 0) await redis.unlink(keys);
+    }
+  } finally {
+    redis.disconnect();
   }
-  redis.disconnect();
 }
 
 function unreachable(): never {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
 import { runDemo } from './demo.ts';
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -10,7 +11,7 @@ const fail = (line: string): never => {
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    // What has been started goes down with this process, also when it does not wait for it.
+    // The second time: exit at once. What was started ends with this process.
     if (interruption.signal.aborted) process.exit(130);
     interruption.abort();
   });
@@ -18,14 +19,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 try {
   const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
-  const good = await runDemo({
-    redisUrl: process.env['REDIS_URL'],
+  const succeeded = await runDemo({
+    given: redisEnvironment(process.env),
     path: process.env['PATH'],
     once: values.once,
     interrupted: interruption.signal,
     print,
   });
-  process.exitCode = good ? 0 : 1;
+  process.exitCode = succeeded ? 0 : 1;
 } catch (error) {
   if (interruption.signal.aborted) process.exit(130);
   fail(`The demo failed: ${(error as Error).message}`);

@@ -1,11 +1,11 @@
 import { type IngestAnswer, postEvent } from '@flux-dispatch/testbed/flux';
-import { until } from '@flux-dispatch/testbed/until';
-import { type Step, story } from './scenario.ts';
-import { table } from './table.ts';
+import { table } from '@flux-dispatch/testbed/table';
+import { TimedOut, until } from '@flux-dispatch/testbed/until';
+import { type ScenarioEvent, scenario } from './scenario.ts';
 
 const DISPATCHED_WITHIN_MS = 30_000;
 
-export interface TellingOptions {
+export interface ScenarioOptions {
   readonly eventsUrl: string;
   readonly token: string;
   /** The stand-in for GitHub, which lists what it received. */
@@ -13,61 +13,72 @@ export interface TellingOptions {
   readonly interrupted?: AbortSignal;
 }
 
-export interface Telling {
-  /** A table of the events and what became of each, and a line that sums it up. */
-  readonly account: string;
-  /** Whether everything went as the story says. */
-  readonly good: boolean;
-  /** Whether GitHub has not received in time what it should have. */
-  readonly overdue: boolean;
+export interface ScenarioResult {
+  /** A table of the events and what happened to each, and a line that sums it up. */
+  readonly report: string;
+  /** Whether everything happened as the scenario expects. */
+  readonly succeeded: boolean;
+  /** Whether dispatches were still missing at GitHub when time was up. */
+  readonly timedOut: boolean;
 }
 
 /** What the stand-in for GitHub lists of a dispatch. */
-interface Received {
+interface ListedDispatch {
   readonly owner: string;
   readonly repo: string;
   readonly event_type: string;
   readonly client_payload: { readonly dispatch_id: string; readonly flux: { readonly cluster: string } };
 }
 
-/** Sends the events of the story, waits at most 30 s for their dispatches at GitHub, and says what became of each event. */
-export async function tellStory(options: TellingOptions): Promise<Telling> {
+/** Sends the events of the scenario, waits at most 30 s for their dispatches at GitHub, and reports on each event. */
+export async function runScenario(options: ScenarioOptions): Promise<ScenarioResult> {
   const { eventsUrl, token, githubUrl, interrupted } = options;
   const now = new Date();
-  // A cluster of its own: told again on the same Redis, it is not the repeat of an earlier telling.
+  // A cluster of its own: a second run on the same Redis does not repeat the events of the first.
   const cluster = `demo-${now.getTime()}`;
-  const received = async () => {
+  const listDispatches = async () => {
     interrupted?.throwIfAborted();
     const response = await fetch(`${githubUrl}/_stub/dispatches`, interrupted && { signal: interrupted });
-    const { dispatches } = (await response.json()) as { dispatches: Received[] };
+    const { dispatches } = (await response.json()) as { dispatches: ListedDispatch[] };
     return dispatches.filter(({ client_payload }) => client_payload.flux?.cluster === cluster);
   };
 
-  const told: { step: Step; answer: IngestAnswer }[] = [];
-  for (const step of story(now, cluster)) {
-    told.push({ step, answer: await postEvent(eventsUrl, step.body, token) });
+  const sent: { event: ScenarioEvent; answer: IngestAnswer }[] = [];
+  for (const event of scenario(now, cluster)) {
+    sent.push({ event, answer: await postEvent(eventsUrl, event.body, token) });
   }
-  const wanted = told.filter(({ step }) => step.expected.dispatched).length;
-  const enough = async () => (await received()).length >= wanted;
-  const overdue = await until('GitHub has received the dispatches', enough, DISPATCHED_WITHIN_MS).then(
+  const expected = sent.filter(({ event }) => event.expected.dispatched).length;
+  const timedOut = await until(
+    'GitHub has received the dispatches',
+    async () => (await listDispatches()).length >= expected,
+    DISPATCHED_WITHIN_MS,
+  ).then(
     () => false,
-    () => true,
+    error => {
+      if (error instanceof TimedOut) return true;
+      throw error;
+    },
   );
 
-  const dispatches = await received();
-  const results = told.map(({ step, answer }) => tell(step, answer, dispatches));
-  const good = results.every(({ asExpected }) => asExpected) && dispatches.length === wanted;
+  const dispatches = await listDispatches();
+  const results = sent.map(({ event, answer }) => compare(event, answer, dispatches));
+  const succeeded = results.every(({ asExpected }) => asExpected) && dispatches.length === expected;
   const rows = [
     ['', 'What Flux sent', 'What ingest answered', 'What GitHub received'],
     ...results.map(({ row }) => row),
   ];
-  const sum = good
-    ? `All went as it should: ${told.length} events, ${dispatches.length} dispatches.`
-    : `NOT as it should be: ${wanted} dispatches were expected, GitHub received ${dispatches.length}.`;
-  return { account: `${table(rows)}\n\n${sum}`, good, overdue };
+  const summary = succeeded
+    ? `Everything went as expected: ${sent.length} events, ${dispatches.length} dispatches.`
+    : `NOT as expected: GitHub should have received ${expected} dispatches, and received ${dispatches.length}.`;
+  return { report: `${table(rows)}\n\n${summary}`, succeeded, timedOut };
 }
 
-function tell({ title, expected }: Step, { status, body }: IngestAnswer, dispatches: readonly Received[]) {
+/** The event's row of the table, and whether ingest and GitHub did what the scenario expects. */
+function compare(
+  { title, expected }: ScenarioEvent,
+  { status, body }: IngestAnswer,
+  dispatches: readonly ListedDispatch[],
+) {
   const received =
     body.outcome === 'enqueued'
       ? dispatches.filter(({ client_payload }) => client_payload.dispatch_id === body.dispatch_id)
@@ -81,7 +92,7 @@ function tell({ title, expected }: Step, { status, body }: IngestAnswer, dispatc
     asExpected ? '✓' : '✗',
     title,
     `${status} ${body.outcome}`,
-    arrived.join(', ') || (expected.dispatched ? 'nothing, and should have' : 'nothing'),
+    arrived.join(', ') || (expected.dispatched ? 'nothing, but a dispatch was expected' : 'nothing'),
   ];
   return { row, asExpected };
 }

@@ -1,32 +1,34 @@
 import { commitSha, fluxEvent, ociRevision } from '@flux-dispatch/testbed/flux';
 
-/** An event that Flux would send, and what is to become of it. */
-export interface Step {
+/** An event that Flux would send, and what should happen to it. */
+export interface ScenarioEvent {
   readonly title: string;
   readonly body: Buffer;
   readonly expected: {
     readonly status: number;
     readonly outcome: string;
-    /** Whether GitHub is to receive a dispatch. */
+    /** Whether GitHub should receive a dispatch. */
     readonly dispatched: boolean;
   };
 }
 
-const ALERT = {
+/** The `eventMetadata` of the Alerts. */
+export const ALERT = {
   product: 'dialogporten',
   env: 'at23',
   dispatch_repo: 'Altinn/dialogporten',
   dispatch_event: 'flux-deploy',
 };
 
-function artifact(name: string) {
-  return { revision: ociRevision('at23', name), originRevision: `main@sha1:${commitSha(name)}` };
+/** The revisions that an event has when Flux deployed an artifact with this content. */
+export function artifact(content: string) {
+  return { revision: ociRevision('at23', content), originRevision: `main@sha1:${commitSha(content)}` };
 }
 
 const DISPATCHED = { status: 202, outcome: 'enqueued', dispatched: true };
 
-/** A day in the life of a product in a cluster, in the order in which its events arrive. */
-export function story(now: Date, cluster: string): readonly Step[] {
+/** The events of an hour in one cluster, in the order in which they arrive. */
+export function scenario(now: Date, cluster: string): readonly ScenarioEvent[] {
   const alert = { ...ALERT, cluster };
   const failureAlert = { ...alert, dispatch_event: 'flux-deploy-failed' };
   const at = (minutes: number) => new Date(now.getTime() + (minutes - 60) * 60_000);
@@ -82,7 +84,7 @@ export function story(now: Date, cluster: string): readonly Step[] {
       expected: DISPATCHED,
     },
     {
-      title: 'An Alert with a repository of somebody else',
+      title: 'An Alert that names a repository of another owner',
       body: fluxEvent({
         timestamp: at(30),
         metadata: { ...alert, ...artifact('v2'), dispatch_repo: 'Evil/repo' },
@@ -90,9 +92,4 @@ export function story(now: Date, cluster: string): readonly Step[] {
       expected: { status: 422, outcome: 'invalid_dispatch_repo', dispatched: false },
     },
   ];
-}
-
-/** One more deploy, for the reader to send. */
-export function nextDeploy(now: Date): Buffer {
-  return fluxEvent({ timestamp: now, metadata: { ...ALERT, ...artifact(`v-${now.getTime()}`) } });
 }

@@ -1,8 +1,8 @@
 import Router from '@koa/router';
 import { z } from 'zod';
 import { parsePublicKeys } from './app-auth.ts';
-import type { Dispatch } from './dispatch.ts';
-import { type FaultRule, faultRules } from './faults.ts';
+import type { ReceivedDispatch } from './dispatch.ts';
+import { type FaultRule, faultRulesSchema } from './faults.ts';
 import { readJson } from './json-body.ts';
 import { PAGE_POLICY, renderPage } from './page.ts';
 import {
@@ -15,7 +15,7 @@ import {
 /** What a test or a demo sees of the stand-in and does to it; the endpoints below are the same over HTTP. */
 export interface StubControls {
   /** What was accepted, oldest first: the newest 50,000. Always the same array. */
-  readonly dispatches: readonly Dispatch[];
+  readonly dispatches: readonly ReceivedDispatch[];
   /** How many dispatches were accepted since the last clear, whether they are still kept or not. */
   readonly received: number;
   /** How often each "METHOD route status" was answered; the status is "dropped" where a fault cut it. */
@@ -130,7 +130,7 @@ export function adminRouter(stub: StubControls): Router {
         };
       }
     });
-  put('/_stub/faults', faultRules, rules => stub.setFaults(rules));
+  put('/_stub/faults', faultRulesSchema, rules => stub.setFaults(rules));
   put('/_stub/keys', keys, ({ publicKeys }) => stub.setKeys(publicKeys));
   put('/_stub/secondary-limit', secondaryLimitSchema, settings => stub.setSecondaryLimit(settings));
   put('/_stub/rate-limit', rateLimitSchema, settings => stub.setRateLimit(settings));

@@ -1,5 +1,5 @@
 /** A `repository_dispatch` that was accepted. */
-export interface Dispatch {
+export interface ReceivedDispatch {
   /** Counts up from 1 and starts over when the dispatches are cleared. */
   readonly id: number;
   /** ISO 8601 with milliseconds. */
@@ -69,7 +69,7 @@ function inspect(value: unknown): string {
 
 /** The newest `capacity` dispatches, oldest first: a stand-in that runs for weeks must not fill its memory. */
 export class DispatchLog {
-  readonly entries: Dispatch[] = [];
+  readonly entries: ReceivedDispatch[] = [];
   readonly #capacity: number;
   #lastId = 0;
 
@@ -82,7 +82,7 @@ export class DispatchLog {
     return this.#lastId;
   }
 
-  add(dispatch: Omit<Dispatch, 'id'>): void {
+  add(dispatch: Omit<ReceivedDispatch, 'id'>): void {
     this.#lastId += 1;
     this.entries.push({ id: this.#lastId, ...dispatch });
     if (this.entries.length > this.#capacity) this.entries.shift();

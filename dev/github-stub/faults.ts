@@ -62,21 +62,21 @@ const faultRule = z.strictObject({
   action,
   times: z.int().positive().optional(),
 });
-export const faultRules = z.array(faultRule);
+export const faultRulesSchema = z.array(faultRule);
 export type FaultRule = z.input<typeof faultRule>;
 
-interface ActiveFault {
+interface ActiveRule {
   readonly rule: z.output<typeof faultRule>;
   applied: number;
 }
 
 /** The rules in force, in order, and how often each was applied. */
-export class Faults {
-  #active: readonly ActiveFault[] = [];
+export class FaultRules {
+  #active: readonly ActiveRule[] = [];
 
   /** Replaces all rules. Throws a ZodError that says which rule is wrong and how. */
   set(rules: readonly FaultRule[]): void {
-    this.#active = faultRules.parse(rules).map(rule => ({ rule, applied: 0 }));
+    this.#active = faultRulesSchema.parse(rules).map(rule => ({ rule, applied: 0 }));
   }
 
   list() {
@@ -86,10 +86,10 @@ export class Faults {
   /** The faults for a request, up to and with the first that settles it. Each counts as applied. */
   take(method: string, path: string): readonly FaultAction[] {
     const actions: FaultAction[] = [];
-    for (const fault of this.#active) {
-      const { rule, applied } = fault;
+    for (const active of this.#active) {
+      const { rule, applied } = active;
       if (applied >= (rule.times ?? Number.POSITIVE_INFINITY) || !matches(rule.match, method, path)) continue;
-      fault.applied += 1;
+      active.applied += 1;
       actions.push(rule.action);
       if (!('latencyMs' in rule.action)) break;
     }
@@ -115,7 +115,7 @@ function matches(wanted: z.output<typeof match> | undefined, method: string, pat
 }
 
 /** Lets `faults` act on what passes through. `closing` ends every wait under way, and drops its connection. */
-export function injectFaults(faults: Faults, closing: AbortSignal): Middleware<{ dropped?: boolean }> {
+export function injectFaults(faults: FaultRules, closing: AbortSignal): Middleware<{ dropped?: boolean }> {
   return async (ctx, next) => {
     const drop = () => {
       ctx.state.dropped = true;

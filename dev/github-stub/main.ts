@@ -1,13 +1,8 @@
 import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import {
-  address,
-  matching,
-  mountedFile,
-  PROCESS_VARIABLES,
-  parseEnvironment,
-} from '@flux-dispatch/runtime/env';
+import { PROCESS_VARIABLES, parseEnvironment } from '@flux-dispatch/runtime/env';
 import { runProcess } from '@flux-dispatch/runtime/process';
+import { address, matching, mountedFile } from '@flux-dispatch/runtime/variable';
 import { startGitHubStub } from './stub.ts';
 
 const { LOG_LEVEL, SHUTDOWN_TIMEOUT } = PROCESS_VARIABLES;
@@ -22,9 +17,8 @@ const parsed = parseEnvironment(
     GITHUB_KEY_PATH: mountedFile(content => {
       try {
         publicKey(content);
-        return undefined;
       } catch {
-        return 'is not a key in PEM form';
+        throw new Error('is not a key in PEM form');
       }
     }),
   },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Dispatch } from './dispatch.ts';
+import type { ReceivedDispatch } from './dispatch.ts';
 
 /** More would make the page slow, and nobody reads on. */
 const SHOWN = 200;
@@ -10,7 +10,7 @@ const COLUMNS = ['time', 'repository', 'event type', 'product', 'environment', '
  * The page that lists the newest dispatches, as HTML that needs no other file. `received` is how many there were in
  * all. To be served with {@link PAGE_POLICY}.
  */
-export function renderPage(dispatches: readonly Dispatch[], received: number): string {
+export function renderPage(dispatches: readonly ReceivedDispatch[], received: number): string {
   const shown = dispatches.slice(-SHOWN).reverse();
   const count =
     shown.length < received ? html`${received}, the newest ${shown.length} shown` : html`${received}`;
@@ -35,7 +35,7 @@ ${shown.map(row)}
 `.text;
 }
 
-function row({ id, receivedAt, owner, repo, event_type, client_payload }: Dispatch): Html {
+function row({ id, receivedAt, owner, repo, event_type, client_payload }: ReceivedDispatch): Html {
   const cells = [
     receivedAt.slice(11, 23),
     `${owner}/${repo}`,

@@ -21,7 +21,7 @@ export interface RateLimitState {
  * organization, 5,000 to the App's JWT and 60 to strangers; here all have the same, so that a test about bad
  * credentials does not turn into one about limits.
  */
-export class RateLimit {
+export class PrimaryLimit {
   readonly #windows = new Map<string, { used: number; endsAt: number }>();
   #settings = rateLimitSchema.parse({});
 

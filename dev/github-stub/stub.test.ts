@@ -42,10 +42,10 @@ beforeEach(() => {
   stub.revokeTokens();
 });
 
-type Claims = { iss?: unknown; iat?: unknown; exp?: unknown };
+type JwtClaims = { iss?: unknown; iat?: unknown; exp?: unknown };
 
 /** A good JWT, unless told otherwise; `iat` and `exp` in seconds from now. */
-function jwt(claims: Claims = {}, { alg = 'RS256', key = appKey.privateKey } = {}): Promise<string> {
+function jwt(claims: JwtClaims = {}, { alg = 'RS256', key = appKey.privateKey } = {}): Promise<string> {
   const seconds = Math.floor(clock / 1000);
   const { iss = APP_ID, iat = -30, exp = 570 } = claims;
   const payload = {

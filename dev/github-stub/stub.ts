@@ -6,10 +6,10 @@ import Koa, { type Middleware } from 'koa';
 import { adminRouter, type StubControls } from './admin.ts';
 import { checkAppJwt, InstallationTokens, JWT_UNREADABLE, parsePublicKeys } from './app-auth.ts';
 import { DispatchLog } from './dispatch.ts';
-import { Faults, injectFaults } from './faults.ts';
+import { FaultRules, injectFaults } from './faults.ts';
 import { type Caller, githubRouter, type RequestState, refuse } from './github.ts';
 import { Installations } from './installations.ts';
-import { RateLimit, SecondaryLimit } from './rate-limit.ts';
+import { PrimaryLimit, SecondaryLimit } from './rate-limit.ts';
 import { RenamedRepositories } from './renamed.ts';
 
 const MAX_DISPATCHES = 50_000;
@@ -60,8 +60,8 @@ export function createGitHubStub({
   const tokens = new InstallationTokens();
   const log = new DispatchLog(MAX_DISPATCHES);
   const requests = new Map<string, number>();
-  const faults = new Faults();
-  const rateLimit = new RateLimit();
+  const faults = new FaultRules();
+  const rateLimit = new PrimaryLimit();
   const secondaryLimit = new SecondaryLimit();
   let absent: ReadonlySet<string> = new Set();
   const renamed = new RenamedRepositories();

@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { lifeline } from './lifeline.ts';
-import { until } from './until.ts';
+import { NotYet, TimedOut, until } from './until.ts';
+
+const LOG_TAIL_LINES = 20;
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -82,15 +84,54 @@ function parseLine(line: string): LogLine[] {
  * @throws with the process's output when it ends instead
  */
 export async function listening(process: AppProcess): Promise<LogLine> {
+  const throwIfExited = watchExit(process);
+  return explained(process, 'listen', () =>
+    until(`${process.app} listens`, () => {
+      throwIfExited();
+      return process.log().find(line => line['msg'] === 'Listening');
+    }),
+  );
+}
+
+/**
+ * Waits until `/readyz` answers 200.
+ * @param opsUrl where the process has its probes
+ * @throws after `timeoutMs`, with the reason that `/readyz` gave and the end of the process's log; or when it ends
+ */
+export async function untilReady(process: AppProcess, opsUrl: string, timeoutMs = 20_000): Promise<void> {
+  const throwIfExited = watchExit(process);
+  const ready = async () => {
+    throwIfExited();
+    const answer = await fetch(`${opsUrl}/readyz`);
+    if (answer.ok) return true;
+    const { reason = `/readyz answers ${answer.status}` } = (await answer.json()) as { reason?: string };
+    return new NotYet(reason);
+  };
+  await explained(process, 'become ready', () => until(`${process.app} is ready`, ready, timeoutMs));
+}
+
+/** Returns a function that throws, with the process's output, once the process has ended. */
+function watchExit(process: AppProcess): () => void {
   let exit: Exit | undefined;
   void process.exited.then(ended => {
     exit = ended;
   });
-  return until(`${process.app} listens`, () => {
-    if (exit) {
-      const output = [...process.stdout, ...process.stderr].join('\n');
-      throw new Error(`${process.app} ended (${exit.code ?? exit.signal}):\n${output}`);
-    }
-    return process.log().find(line => line['msg'] === 'Listening');
-  });
+  return () => {
+    if (!exit) return;
+    const output = [...process.stdout, ...process.stderr].join('\n');
+    throw new Error(`${process.app} ended (${exit.code ?? exit.signal}):\n${output}`);
+  };
+}
+
+async function explained<T>(process: AppProcess, verb: string, wait: () => Promise<T>): Promise<T> {
+  try {
+    return await wait();
+  } catch (error) {
+    if (!(error instanceof TimedOut)) throw error;
+    const reason = error.reason === undefined ? '' : `: ${error.reason}`;
+    const tail = [...process.stdout, ...process.stderr].slice(-LOG_TAIL_LINES);
+    const log = tail.length === 0 ? 'It has logged nothing.' : `The end of its log:\n${tail.join('\n')}`;
+    const message = `${process.app} did not ${verb} within ${error.seconds} s${reason}. ${log}`;
+    throw new Error(message, { cause: error });
+  }
 }

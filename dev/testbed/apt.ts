@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { findOnPath } from './program.ts';
-import type { Note } from './redis.ts';
+import { findOnPath } from './find-on-path.ts';
 import { findServerProgram, type ServerProgram } from './redis-server.ts';
+import type { Note } from './test-redis.ts';
 
 const run = promisify(execFile);
 

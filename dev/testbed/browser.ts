@@ -1,5 +1,5 @@
 import { type Browser, chromium } from 'playwright-core';
-import { findOnPath } from './program.ts';
+import { findOnPath } from './find-on-path.ts';
 
 /** The browsers that are looked for on a `PATH`. */
 export const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];

@@ -3,9 +3,9 @@ import { setTimeout as after } from 'node:timers/promises';
 import type { ContainerRuntimeClient } from 'testcontainers';
 import { freePort } from './free-port.ts';
 import { lifeline } from './lifeline.ts';
-import type { ControllableRedis, Note, ServerSettings } from './redis.ts';
-import { untilReady } from './redis-ready.ts';
+import { untilRedisReady } from './redis-ready.ts';
 import { serverFlags } from './redis-server.ts';
+import type { ControllableRedis, Note, ServerSettings } from './test-redis.ts';
 
 export const REDIS_IMAGE = 'redis:8-alpine';
 
@@ -55,7 +55,7 @@ export async function startRedisContainer(settings: ServerSettings, note: Note):
     const ended = container.wait({ abortSignal: ready.signal });
     const log = async () => `${await container.logs({ stdout: true, stderr: true, tail: LOG_TAIL_LINES })}`;
     try {
-      await untilReady({ url, ended, log });
+      await untilRedisReady({ url, ended, log });
     } finally {
       ready.abort();
     }
@@ -65,6 +65,7 @@ export async function startRedisContainer(settings: ServerSettings, note: Note):
   const acquired = stack.move();
   return {
     url,
+    env: { REDIS_URL: url },
     origin: 'testcontainers',
     control: {
       pause: async () => {

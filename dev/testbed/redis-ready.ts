@@ -15,7 +15,7 @@ export interface StartedServer {
  * Waits until the server has loaded its data and answers PING. Throws when it ends, or has not answered within 10 s,
  * with the end of its log.
  */
-export async function untilReady({ url, ended, log }: StartedServer): Promise<void> {
+export async function untilRedisReady({ url, ended, log }: StartedServer): Promise<void> {
   // ioredis reconnects, and waits while the append-only file is being loaded.
   const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => RECONNECT_EVERY_MS });
   // It is not up yet: every refused connection would be reported here.

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findOnPath } from './find-on-path.ts';
 import { freePort } from './free-port.ts';
 import { lifeline } from './lifeline.ts';
-import { findOnPath } from './program.ts';
-import type { ControllableRedis, ServerSettings } from './redis.ts';
-import { untilReady } from './redis-ready.ts';
+import { untilRedisReady } from './redis-ready.ts';
+import type { ControllableRedis, ServerSettings } from './test-redis.ts';
 
 const LOG_TAIL_CHARACTERS = 2000;
 
@@ -23,7 +23,7 @@ export async function findServerProgram(path: string): Promise<ServerProgram> {
     const file = await findOnPath(name, path);
     if (file !== undefined) return { name, file };
   }
-  throw new Error('neither is there');
+  throw new Error('the PATH has neither');
 }
 
 /** What the demo and the tests ask of every server: it keeps what it has been given, as in production. */
@@ -65,7 +65,7 @@ export async function startRedisServer(
     if (running) throw new Error(`The Redis at ${url} already runs: kill it before it is started again`);
     running = await runServer(program.file, command, logFile);
     const log = async () => (await readFile(logFile, 'utf8')).slice(-LOG_TAIL_CHARACTERS);
-    await untilReady({ url, ended: running.ended, log });
+    await untilRedisReady({ url, ended: running.ended, log });
   };
   stack.defer(kill);
   await start();
@@ -73,6 +73,7 @@ export async function startRedisServer(
   const acquired = stack.move();
   return {
     url,
+    env: { REDIS_URL: url },
     origin: program.name,
     control: {
       pause: async () => running?.signal('SIGSTOP'),

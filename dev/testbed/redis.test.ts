@@ -4,10 +4,21 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis, type RedisOptions } from 'ioredis';
 import { getContainerRuntimeClient } from 'testcontainers';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest';
-import { acquireRedis, type ControllableRedis, firstPossible, type TestRedis } from './redis.ts';
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  inject,
+  it,
+  onTestFinished,
+  type TestContext,
+  vi,
+} from 'vitest';
+import { acquireRedis, firstPossible } from './redis.ts';
+import type { ControllableRedis, TestRedis } from './test-redis.ts';
 
-const path = process.env['PATH'];
+const path = inject('path');
 
 // An image may have to be pulled first, or a package to be installed.
 const ACQUIRE_TIMEOUT_MS = 300_000;
@@ -49,7 +60,7 @@ describe('the ways', () => {
 
   it('that need a program are ruled out by an empty PATH', async () => {
     await expect(acquireRedis({ path: '', ways: ['PATH', 'apt-get'] })).rejects.toThrow(
-      /it is not set\n.*neither is there\n.*there is no apt-get on the PATH$/,
+      /it is not set\n.*the PATH has neither\n.*there is no apt-get on the PATH$/,
     );
   });
 });
@@ -62,7 +73,7 @@ describe('REDIS_URL', () => {
   afterAll(() => running[Symbol.asyncDispose]());
 
   it('is used as it is, and left alone when disposed', async () => {
-    const given = await acquireRedis({ redisUrl: running.url, path });
+    const given = await acquireRedis({ given: { REDIS_URL: running.url }, path });
     expect(given).toMatchObject({ url: running.url, origin: 'REDIS_URL' });
     expect(given.control).toBeUndefined();
     await given[Symbol.asyncDispose]();
@@ -70,17 +81,17 @@ describe('REDIS_URL', () => {
   });
 
   it('is not used for a Redis that gets killed', async () => {
-    const options = { redisUrl: running.url, path, ways: [], controllable: true } as const;
+    const options = { given: { REDIS_URL: running.url }, path, ways: [], controllable: true } as const;
     await expect(acquireRedis(options)).rejects.toThrow(
       'it is set, but one that can be killed is needed here',
     );
   });
 
   it.each([
-    { redisUrl: 'redis://:secret@127.0.0.1:1', message: 'nothing answers on 127.0.0.1:1' },
-    { redisUrl: 'localhost', message: 'REDIS_URL must be like redis://localhost:6379' },
+    { redisUrl: 'redis://:secret@127.0.0.1:1', message: 'nothing listens on 127.0.0.1:1' },
+    { redisUrl: 'localhost', message: 'REDIS_URL must be redis://host:6379' },
   ])('is an error where it does not work, not a reason to use another: $redisUrl', async options => {
-    const acquired = acquireRedis({ redisUrl: options.redisUrl, path });
+    const acquired = acquireRedis({ given: { REDIS_URL: options.redisUrl }, path });
     await expect(acquired).rejects.toThrow(options.message);
     await expect(acquired).rejects.not.toThrow('secret');
   });
@@ -88,7 +99,7 @@ describe('REDIS_URL', () => {
 
 describe.each([
   { way: 'testcontainers', traceOf: containerOf, absent: /no Docker daemon answers|cannot be pulled/ },
-  { way: 'PATH', traceOf: folderOf, absent: /neither is there/ },
+  { way: 'PATH', traceOf: folderOf, absent: /the PATH has neither/ },
 ] as const)('a Redis from $way', ({ way, traceOf, absent }) => {
   const options = { path, ways: [way], controllable: true, appendfsync: 'always' } as const;
   let acquired: ControllableRedis | undefined;
@@ -117,7 +128,7 @@ describe.each([
 
   it('answers nothing while it is paused', async context => {
     const redis = orSkip(context);
-    const impatient = connectTo(redis, { commandTimeout: 200 });
+    const impatient = connectTo(redis, { commandTimeout: 1000 });
     await impatient.ping();
     await redis.control.pause();
     await expect(impatient.ping()).rejects.toThrow('Command timed out');
@@ -150,7 +161,7 @@ describe.each([
     const { url, kill } = await acquireElsewhere(options);
     const leavesTrace = await traceOf(url);
     kill();
-    await vi.waitUntil(async () => !(await leavesTrace()) && (await isGone(url)), { timeout: 4000 });
+    await vi.waitUntil(async () => !(await leavesTrace()) && (await isGone(url)), { timeout: 60_000 });
   });
 });
 

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type AppProcess, listening, spawnApp } from './app-process.ts';
+import { type AppProcess, listening, spawnApp, untilReady } from './app-process.ts';
 import type { Credentials } from './credentials.ts';
-import { until } from './until.ts';
 
 export interface SystemOptions {
   readonly redisUrl: string;
@@ -42,7 +41,7 @@ export interface System extends AsyncDisposable {
   readonly dispatchers: readonly Dispatcher[];
   startIngest(env?: Readonly<Record<string, string>>): Promise<Ingest>;
   startDispatcher(env?: Readonly<Record<string, string>>): Promise<Dispatcher>;
-  /** A board on a loopback address, open to everybody there unless `env` says otherwise. There is none until then. */
+  /** Starts a board on a loopback address, without a login unless `env` asks for one. */
   startBoard(env?: Readonly<Record<string, string>>): Promise<Board>;
   /** Asks every process to stop, and waits until all have. */
   stop(): Promise<void>;
@@ -62,7 +61,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const process = stack.use(spawnApp(app, env));
     const line = await listening(process);
     const opsUrl = `http://127.0.0.1:${line['metrics_port']}`;
-    await until(`${app} is ready`, async () => (await fetch(`${opsUrl}/readyz`)).ok);
+    await untilReady(process, opsUrl);
     return { process, line, opsUrl };
   };
 

@@ -1,4 +1,4 @@
-import { list } from '@flux-dispatch/runtime/env';
+import { list } from '@flux-dispatch/runtime/variable';
 import { splitRepository } from './repository.ts';
 
 /** The variable of every process that checks to whom a dispatch goes: ingest for events, dispatcher for queued jobs. */

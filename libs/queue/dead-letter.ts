@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { Queue } from 'bullmq';
@@ -7,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Dispatch } from './dispatch.ts';
 import { DEAD_LETTER_QUEUE } from './keys.ts';
+import { defineScript } from './script.ts';
 
 /** What an operator finds of a dispatch that could not be delivered. What to do comes first. */
 export const deadLetterSchema = z.object({
@@ -18,7 +17,7 @@ export const deadLetterSchema = z.object({
   }),
   /** How many attempts were made, the last time that it was tried. */
   attempts: z.number().int(),
-  /** How often it has died: once, and once more after every redrive in vain. */
+  /** How often it has died: once, and once more after every redrive that failed. */
   deaths: z.number().int(),
   first_died_at: z.iso.datetime(),
   last_died_at: z.iso.datetime(),
@@ -34,7 +33,7 @@ export const deadLetterSchema = z.object({
 
 export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
-/** A dispatch that has come to a bad end, and the deaths that it had died before it was redriven. */
+/** A dispatch that could not be delivered, and how often it had died before it was redriven. */
 export interface Death extends Omit<DeadLetter, 'deaths' | 'first_died_at' | 'last_died_at'> {
   readonly before: Dispatch['died'];
 }
@@ -42,8 +41,8 @@ export interface Death extends Omit<DeadLetter, 'deaths' | 'first_died_at' | 'la
 export interface DeadLetters {
   readonly queue: Queue<DeadLetter>;
   /**
-   * Writes the entry of a death, or brings the one that its dedup id has up to date. Returns once it is there for sure,
-   * and whether it was not before. Doing it again after a crash changes nothing.
+   * Writes the entry of a death, or updates the one that its dedup id has. Returns once the entry is certain to exist, and
+   * whether this call wrote it. Doing it again after a crash changes nothing.
    */
   bury(name: string, death: Death, now: number): Promise<{ written: boolean }>;
   /** Whether this death has its entry already. */
@@ -60,20 +59,14 @@ export interface DeadLetters {
 // How long to wait before looking again at an entry that is being parked or redriven.
 const BUSY_MS = 50;
 
-const script = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8');
-const UPDATE_PARKED = script('update-parked.lua');
-const REMOVE_PARKED = script('remove-parked.lua');
-
 /** The dead letters: a queue whose failed jobs are the entries, one for each dedup id. */
 export function openDeadLetters(redis: Redis, prefix: string, log: Logger): DeadLetters {
   const queue = new Queue<DeadLetter>(DEAD_LETTER_QUEUE, { connection: redis, prefix });
   queue.on('error', err => log.debug({ err }, 'Dead-letter queue'));
 
-  async function updateParked(id: string, entry: DeadLetter, now: number): Promise<unknown> {
-    const keys = [queue.toKey('failed'), queue.toKey(id)];
-    const values = [id, JSON.stringify(entry), deathReason(entry), now, acceptedAt(entry)];
-    return redis.eval(UPDATE_PARKED, 2, ...keys, ...values);
-  }
+  const updateParked = defineScript<'updated' | 'newer' | 'busy'>(redis, 'update-parked.lua');
+  const removeParked = defineScript<'gone' | 'busy'>(redis, 'remove-parked.lua');
+  const keysOf = (id: string) => [queue.toKey('failed'), queue.toKey(id)];
 
   async function isBuried(death: Parameters<DeadLetters['isBuried']>[0]): Promise<boolean> {
     const entry = (await queue.getJob(entryId(death)))?.data;
@@ -82,9 +75,8 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
 
   /** @param olderThan also the entry of a dispatch that was accepted before that, in milliseconds since the epoch */
   async function remove({ dedup_id, payload }: Dispatch, olderThan: number): Promise<void> {
-    const keys = [queue.toKey('failed'), queue.toKey(dedup_id)];
     const values = [dedup_id, payload.dispatch_id, olderThan];
-    while ((await redis.eval(REMOVE_PARKED, 2, ...keys, ...values)) === 'busy') await delay(BUSY_MS);
+    while ((await removeParked(keysOf(dedup_id), values)) === 'busy') await delay(BUSY_MS);
   }
 
   return {
@@ -107,7 +99,8 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
           await queue.add(name, updated, { jobId: id, attempts: 1, removeOnComplete: true });
           continue;
         }
-        const outcome = await updateParked(id, updated, now);
+        const values = [id, JSON.stringify(updated), deathReason(updated), now, acceptedAt(updated)];
+        const outcome = await updateParked(keysOf(id), values);
         if (outcome === 'newer') return { written: true };
         if (outcome === 'busy') await delay(BUSY_MS);
       }

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { defineScript, type ScriptConnection } from './script.ts';
 
 /**
  * The count in BullMQ's limiter that means a pause: beyond what any worker's limiter allows, so every worker waits until
@@ -52,15 +51,15 @@ export type Pause = (waitMs: number | undefined) => Promise<number>;
 // Where GitHub does not say how long.
 const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 3_600_000;
-const LUA = readFileSync(join(import.meta.dirname, 'pause.lua'), 'utf8');
 
 /** Not by BullMQ's own `queue.rateLimit()`, which overwrites: a later and shorter answer would end a pause early. */
-export function createPause(queue: Pick<Queue, 'toKey'>, redis: Pick<Redis, 'eval'>): Pause {
+export function createPause(queue: Pick<Queue, 'toKey'>, redis: ScriptConnection): Pause {
+  const pause = defineScript<number>(redis, 'pause.lua');
   const key = limiterKey(queue);
   const keys = [key, `${key}:untold`];
   return async waitMs => {
     const asked = waitMs === undefined ? -1 : Math.ceil(waitMs);
     const values = [asked, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, LIMITER_EXHAUSTED];
-    return Number(await redis.eval(LUA, keys.length, ...keys, ...values));
+    return pause(keys, values);
   };
 }

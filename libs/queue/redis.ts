@@ -1,26 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { matching, mountedFile } from '@flux-dispatch/runtime/env';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Check } from '@flux-dispatch/runtime/ops-server';
+import { matching, mountedFile, variable } from '@flux-dispatch/runtime/variable';
 import { Redis, type RedisOptions } from 'ioredis';
-import { z } from 'zod';
+import { parseRedisUrl, type RedisLocation } from './redis-url.ts';
 
 /** The variables of every process that speaks to Redis. */
 export const REDIS_VARIABLES = {
-  REDIS_URL: z
-    .string()
-    .prefault('redis://localhost:6379')
-    .transform((url, context) => {
-      const location = parseRedisUrl(url);
-      if (location !== undefined) return location;
-      // The value is not repeated: it may hold a password.
-      context.addIssue({
-        code: 'custom',
-        message:
-          'must be redis://host:6379, rediss://host:6379 (TLS) or redis-sentinel://host1:26379,host2:26379/name, with a password in it percent-encoded',
-      });
-      return z.NEVER;
-    }),
+  // The value may hold a password.
+  REDIS_URL: variable(
+    parseRedisUrl,
+    'redis://host:6379, rediss://host:6379 (TLS) or redis-sentinel://host1:26379,host2:26379/name, with a password in it percent-encoded',
+    { isSecret: true },
+  ).prefault('redis://localhost:6379'),
   REDIS_PASSWORD_PATH: mountedFile().optional(),
   REDIS_CA_PATH: mountedFile().optional(),
   QUEUE_PREFIX: matching(
@@ -33,62 +25,6 @@ export interface RedisConfig {
   readonly REDIS_URL: RedisLocation;
   readonly REDIS_PASSWORD_PATH?: string | undefined;
   readonly REDIS_CA_PATH?: string | undefined;
-}
-
-/** Where Redis is, and as whom to speak to it: the part of ioredis' options that a URL can say. */
-export type RedisLocation = Pick<
-  RedisOptions,
-  'host' | 'port' | 'username' | 'password' | 'db' | 'tls' | 'sentinels' | 'name'
->;
-
-const SENTINEL_URL = /^redis-sentinel:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/@]+)\/([^/?]+)(?:\/(\d{1,3}))?$/;
-const HOST_PORT = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+)(?::(\d{1,5}))?$/;
-
-/** Parses the three forms of `REDIS_URL`. Returns undefined for anything else. */
-export function parseRedisUrl(value: string): RedisLocation | undefined {
-  if (!isPercentEncoded(value)) return undefined;
-  const sentinel = SENTINEL_URL.exec(value);
-  if (sentinel) {
-    const [, username, password, hosts = '', name = '', db] = sentinel;
-    const sentinels = hosts.split(',').map(host => {
-      const [, hostname, port] = HOST_PORT.exec(host) ?? [];
-      return { host: hostname?.replace(/[[\]]/g, ''), port: Number(port ?? 26_379) };
-    });
-    if (sentinels.some(({ host, port }) => host === undefined || port > 65_535)) return undefined;
-    return {
-      sentinels: sentinels as { host: string; port: number }[],
-      name: decodeURIComponent(name),
-      ...credentials(username, password),
-      ...(db ? { db: Number(db) } : {}),
-    };
-  }
-  if (!URL.canParse(value)) return undefined;
-  const url = new URL(value);
-  const db = /^\/?(\d{0,3})$/.exec(url.pathname)?.[1];
-  if (!/^rediss?:$/.test(url.protocol) || url.hostname === '' || db === undefined) return undefined;
-  return {
-    host: url.hostname.replace(/[[\]]/g, ''),
-    port: Number(url.port || 6379),
-    ...credentials(url.username, url.password),
-    ...(db ? { db: Number(db) } : {}),
-    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
-  };
-}
-
-function isPercentEncoded(value: string): boolean {
-  try {
-    decodeURIComponent(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function credentials(username: string | undefined, password: string | undefined) {
-  return {
-    ...(username ? { username: decodeURIComponent(username) } : {}),
-    ...(password ? { password: decodeURIComponent(password) } : {}),
-  };
 }
 
 const SENTINEL_ANSWERS_WITHIN_MS = 2000;
@@ -128,7 +64,7 @@ function baseOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
  * be away, and those under way fail when the connection breaks or nothing has come back for `timeoutMs`.
  * A command that failed may all the same have been carried out.
  */
-export function connectProducer(config: RedisConfig, timeoutMs: number, log: Logger): Redis {
+export function connectFailFast(config: RedisConfig, timeoutMs: number, log: Logger): Redis {
   const redis = new Redis({
     ...baseOptions(config),
     enableOfflineQueue: false,
@@ -146,7 +82,7 @@ export function connectProducer(config: RedisConfig, timeoutMs: number, log: Log
  * A connection that waits for Redis however long it is away, for a worker that has nothing else to do. BullMQ duplicates
  * it for its blocking commands.
  */
-export function connectWorker(config: RedisConfig, log: Logger): Redis {
+export function connectPatient(config: RedisConfig, log: Logger): Redis {
   const redis = new Redis({
     ...baseOptions(config),
     maxRetriesPerRequest: null,
@@ -177,11 +113,16 @@ function logged(redis: Redis, log: Logger): Redis {
   return redis;
 }
 
+/** Why Redis cannot be asked now, as far as the connection knows; undefined where it can. */
+export function redisUnavailable({ status }: Pick<Redis, 'status'>): string | undefined {
+  return status === 'ready' ? undefined : `Redis is away (${status}): check REDIS_URL and the Redis server`;
+}
+
 /** Whether Redis answers a PING, with the reason where it does not. */
 export function redisAnswers(redis: Redis): Check {
   return async () => {
-    if (redis.status !== 'ready')
-      return `Redis is away (${redis.status}): check REDIS_URL and the Redis server`;
+    const reason = redisUnavailable(redis);
+    if (reason !== undefined) return reason;
     try {
       await redis.ping();
       return undefined;

@@ -1,16 +1,7 @@
 import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
 import { ALLOWED_OWNERS_VARIABLE } from '@flux-dispatch/github/allowed-owners';
-import {
-  duration,
-  type Environment,
-  type Fault,
-  integer,
-  list,
-  matching,
-  oneOf,
-  parseEnvironment,
-  type Rule,
-} from '@flux-dispatch/runtime/env';
+import { type Environment, type Fault, parseEnvironment } from '@flux-dispatch/runtime/env';
+import { duration, integer, list, matching, oneOf } from '@flux-dispatch/runtime/variable';
 import { EVENT_TYPE } from './decide.ts';
 
 const REASONS = list(/^[A-Za-z]{1,100}$/, 'a comma-separated list of Flux reasons');
@@ -28,11 +19,12 @@ export const ROUTING_VARIABLES = {
 };
 
 /** The rule that no reason is both a success and a failure. */
-export const disjointReasons: Rule = (env): Fault | undefined => {
-  const reasons = (value: string | undefined, otherwise: readonly string[]) =>
-    value === undefined ? otherwise : value.split(',').map(reason => reason.trim());
-  const failures = new Set(reasons(env['FAILURE_REASONS'], FAILURE_REASONS));
-  const both = reasons(env['SUCCESS_REASONS'], SUCCESS_REASONS).filter(reason => failures.has(reason));
+export const disjointReasons = (config: {
+  SUCCESS_REASONS?: string[];
+  FAILURE_REASONS?: string[];
+}): Fault | undefined => {
+  const { SUCCESS_REASONS: successes = [], FAILURE_REASONS: failures = [] } = config;
+  const both = successes.filter(reason => failures.includes(reason));
   if (both.length === 0) return undefined;
   return {
     variable: 'SUCCESS_REASONS',

@@ -1,172 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import type { z } from 'zod';
-import {
-  address,
-  duration,
-  flag,
-  httpUrl,
-  integer,
-  list,
-  matching,
-  mountedFile,
-  oneOf,
-  parseEnvironment,
-  rate,
-  requiredUnless,
-} from './env.ts';
-
-const directory = mkdtempSync(join(tmpdir(), 'flux-dispatch-env-'));
-afterAll(() => rmSync(directory, { recursive: true }));
-
-/** What a variable of this type makes of a value: the parsed value, or `undefined` where it is refused. */
-function read(type: z.ZodType<unknown, string>, value: string): unknown {
-  const parsed = type.safeParse(value);
-  return parsed.success ? parsed.data : undefined;
-}
-
-describe('one variable', () => {
-  test.each([
-    ['1ms', 1],
-    ['500ms', 500],
-    ['10s', 10_000],
-    ['5m', 300_000],
-    ['24h', 86_400_000],
-    ['14d', 1_209_600_000],
-    ['24d', 2_073_600_000],
-    ['25d', undefined],
-    ['0s', undefined],
-    ['10', undefined],
-    ['s', undefined],
-    ['10 s', undefined],
-    ['1.5h', undefined],
-    ['-1s', undefined],
-    ['1h30m', undefined],
-    ['10S', undefined],
-  ])('duration %j is %j ms', (value, expected) => {
-    expect(read(duration(), value)).toBe(expected);
-  });
-
-  test('a duration may have a minimum of its own, also none', () => {
-    expect(read(duration({ min: '10ms' }), '9ms')).toBeUndefined();
-    expect(read(duration({ min: '10ms' }), '10ms')).toBe(10);
-    expect(read(duration({ min: '0s' }), '0s')).toBe(0);
-  });
-
-  test.each([
-    [':8080', { host: undefined, port: 8080 }],
-    [':0', { host: undefined, port: 0 }],
-    ['127.0.0.1:8080', { host: '127.0.0.1', port: 8080 }],
-    ['localhost:65535', { host: 'localhost', port: 65_535 }],
-    ['[::1]:8080', { host: '::1', port: 8080 }],
-    ['8080', undefined],
-    ['localhost', undefined],
-    ['localhost:', undefined],
-    [':65536', undefined],
-    [':http', undefined],
-    ['::1:8080', undefined],
-    ['http://localhost:8080', undefined],
-  ])('address %j is %j', (value, expected) => {
-    expect(read(address, value)).toEqual(expected);
-  });
-
-  test.each([
-    ['8/3s', { max: 8, per: 3000 }],
-    ['1/1ms', { max: 1, per: 1 }],
-    ['180/1m', { max: 180, per: 60_000 }],
-    ['off', 'off'],
-    ['0/3s', undefined],
-    ['8/0s', undefined],
-    ['8/25d', undefined],
-    ['8/s', undefined],
-    ['8', undefined],
-    ['8/3', undefined],
-    ['-8/3s', undefined],
-    ['on', undefined],
-  ])('rate %j is %j', (value, expected) => {
-    expect(read(rate, value)).toEqual(expected);
-  });
-
-  const words = list(/^[a-z]+$/, 'words');
-  test.each([
-    ['a', ['a']],
-    ['a,b', ['a', 'b']],
-    [' a , b ', ['a', 'b']],
-    ['a,', undefined],
-    [',', undefined],
-    ['a b', undefined],
-  ])('list %j is %j', (value, expected) => {
-    expect(read(words, value)).toEqual(expected);
-  });
-
-  test.each([
-    ['true', true],
-    ['false', false],
-    ['TRUE', undefined],
-    ['1', undefined],
-    ['yes', undefined],
-  ])('flag %j is %j', (value, expected) => {
-    expect(read(flag, value)).toBe(expected);
-  });
-
-  test.each([
-    ['1', 1],
-    ['10', 10],
-    ['0', undefined],
-    ['11', undefined],
-    ['1.5', undefined],
-    ['1e1', undefined],
-    ['0x5', undefined],
-    ['-1', undefined],
-    [' 5', undefined],
-  ])('integer from 1 to 10 %j is %j', (value, expected) => {
-    expect(read(integer(1, 10), value)).toBe(expected);
-  });
-
-  test.each([
-    ['https://api.github.com', 'https://api.github.com'],
-    ['https://ghe.example/api/v3/', 'https://ghe.example/api/v3'],
-    ['http://localhost:4000', 'http://localhost:4000'],
-    ['api.github.com', undefined],
-    ['ftp://api.github.com', undefined],
-    ['https://', undefined],
-  ])('http URL %j is %j', (value, expected) => {
-    expect(read(httpUrl, value)).toBe(expected);
-  });
-
-  test('a word is one of a few, a text has its form', () => {
-    expect(read(oneOf('info', 'warn'), 'warn')).toBe('warn');
-    expect(read(oneOf('info', 'warn'), 'WARN')).toBeUndefined();
-    expect(read(matching(/^\w+$/, 'a word'), 'a b')).toBeUndefined();
-  });
-});
-
-describe('a mounted file', () => {
-  const file = (name: string, content: string) => {
-    const path = join(directory, name);
-    writeFileSync(path, content);
-    return path;
-  };
-
-  test.each([
-    ['that is there', file('token', 'secret'), undefined],
-    ['that is not', join(directory, 'absent'), 'does not exist'],
-    ['that is a directory', directory, 'cannot be read (EISDIR)'],
-    ['that is empty', file('empty', ''), 'is empty'],
-  ])('%s', (_, path, fault) => {
-    const { success, error } = mountedFile().safeParse(path);
-    expect(success).toBe(fault === undefined);
-    if (fault) expect(error?.issues[0]?.message).toBe(`must name a readable file: ${path} ${fault}`);
-  });
-
-  test('whose content is looked at', () => {
-    const even = mountedFile(content => (content.length % 2 === 0 ? undefined : 'is odd'));
-    expect(even.safeParse(file('even', 'ab')).success).toBe(true);
-    expect(even.safeParse(file('odd', 'abc')).error?.issues[0]?.message).toMatch(/is odd$/);
-  });
-});
+import { describe, expect, test } from 'vitest';
+import { parseEnvironment, requiredUnless } from './env.ts';
+import { address, duration, flag, matching } from './variable.ts';
 
 describe('an environment', () => {
   const VARIABLES = {
@@ -200,7 +34,7 @@ describe('an environment', () => {
     expect(parsed.ok && parsed.config.TIMEOUT).toBe(2000);
   });
 
-  test('all faults are told at once, each with its variable and what it must be', () => {
+  test('all faults are reported at once, each with its variable and what it must be', () => {
     expect(parse({ LISTEN_ADDR: '8080', TIMEOUT: 'soon', TOKEN: '' })).toEqual({
       ok: false,
       faults: [
@@ -221,7 +55,33 @@ describe('an environment', () => {
   test('required, unless', () => {
     expect(parse({ TOKEN: 'abc' }).ok).toBe(true);
     expect(parse({ UNSIGNED: 'true' }).ok).toBe(true);
+    expect(parse({ UNSIGNED: '1' }).ok).toBe(true);
     expect(parse({ UNSIGNED: 'false' }).ok).toBe(false);
+    expect(parse({ UNSIGNED: '0' }).ok).toBe(false);
     expect(parse({}).ok).toBe(false);
+  });
+
+  test('a variable with a fault of its own is not called missing as well', () => {
+    const parsed = parse({ TOKEN: 'a b' });
+    expect(parsed.ok ? [] : parsed.faults.map(({ message }) => message)).toEqual([
+      'TOKEN must be a word, not "a b"',
+    ]);
+  });
+
+  test('a name that looks like a misspelt variable is a fault, beside the others', () => {
+    expect(parse({ TIMEOUTT: '5s', LISTENADDR: ':80', UNSIGNED: 'yes', TOKENS: '', TOKEN: 'a' })).toEqual({
+      ok: false,
+      faults: [
+        { variable: 'UNSIGNED', message: 'UNSIGNED must be true or false, not "yes"' },
+        {
+          variable: 'TIMEOUTT',
+          message: 'TIMEOUTT is not a variable of this process: did you mean TIMEOUT?',
+        },
+        {
+          variable: 'LISTENADDR',
+          message: 'LISTENADDR is not a variable of this process: did you mean LISTEN_ADDR?',
+        },
+      ],
+    });
   });
 });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Address } from './env.ts';
+import type { Address } from './variable.ts';
 
 export interface HttpServer extends AsyncDisposable {
   readonly port: number;

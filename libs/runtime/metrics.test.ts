@@ -15,8 +15,9 @@ test('names that ignore case are one series, in the spelling that came first', (
   expect(['altinn/A', 'Altinn/B'].map(repos.label)).toEqual(['Altinn/a', 'altinn/b']);
 });
 
-test('a registry has the defaults of the process and its event loop', async () => {
-  const text = await createRegistry().metrics();
+test('a registry has the defaults of the process and its event loop, and says which build it is', async () => {
+  const text = await createRegistry({ name: 'flux-dispatch', version: '1.2.3', revision: 'abc' }).metrics();
+  expect(text).toContain('flux_dispatch_build_info{version="1.2.3",revision="abc"} 1');
   expect(text).toContain('process_cpu_seconds_total');
   expect(text).toContain('nodejs_eventloop_lag_seconds');
 });

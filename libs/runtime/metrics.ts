@@ -1,9 +1,16 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Build } from './build.ts';
 
-/** A registry with the defaults of a Node process: CPU, memory, event loop lag, garbage collection. */
-export function createRegistry(): Registry {
+/** A registry with the defaults of a Node process (CPU, memory, event loop lag, garbage collection) and the build. */
+export function createRegistry(build: Build): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'flux_dispatch_build_info',
+    help: 'Always 1; the labels say which build runs.',
+    labelNames: ['version', 'revision'],
+    registers: [registry],
+  }).set({ version: build.version, revision: build.revision }, 1);
   return registry;
 }
 

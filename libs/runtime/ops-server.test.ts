@@ -7,7 +7,7 @@ import { listenOps, standardProbes } from './ops-server.ts';
 let redisFault: string | undefined;
 let server: HttpServer;
 const stopping = new AbortController();
-const registry = createRegistry();
+const registry = createRegistry({ name: 'flux-dispatch', version: '1.2.3', revision: 'abc' });
 new Counter({ name: 'flux_dispatch_test_total', help: 'A test.', registers: [registry] }).inc();
 
 beforeAll(async () => {

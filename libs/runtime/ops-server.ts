@@ -1,7 +1,7 @@
 import Koa from 'koa';
 import type { Registry } from 'prom-client';
-import type { Address } from './env.ts';
 import { type HttpServer, listen } from './http-server.ts';
+import type { Address } from './variable.ts';
 
 /** Says why a process is not alive or not ready, or undefined where it is. */
 export type Check = () => Promise<string | undefined>;

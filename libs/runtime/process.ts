@@ -1,9 +1,12 @@
 import process from 'node:process';
+import { type Build, readBuild } from './build.ts';
 import type { Fault, Parsed } from './env.ts';
+import { listenFailure } from './listen-failure.ts';
 import { captureConsole, createLogger, exit, type Logger } from './log.ts';
 
 export interface RunningProcess<Config> {
   readonly config: Readonly<Config>;
+  readonly build: Build;
   readonly log: Logger;
   /** Aborted when the process has been asked to stop: not ready from then on. */
   readonly stopping: AbortSignal;
@@ -19,6 +22,7 @@ interface ProcessConfig {
 /**
  * Runs a process from its parsed configuration to its exit code.
  *
+ * - The first line of the log says which build it is, at the level `info`.
  * - A faulty configuration is logged fault by fault, before anything listens: exit 1.
  * - `start` acquires what the process needs into `stack`; if it throws, what it had acquired is released: exit 1.
  * - SIGTERM or SIGINT aborts `stopping` and disposes `stack`: exit 0 once that is done, exit 1 with what is then under
@@ -29,10 +33,12 @@ export async function runProcess<Config extends ProcessConfig>(
   parsed: Parsed<Config>,
   start: (running: RunningProcess<Config>) => Promise<void>,
 ): Promise<void> {
-  if (!parsed.ok) return exitOnFaults(name, parsed.faults);
+  const build = readBuild();
+  if (!parsed.ok) return exitOnFaults(name, parsed.faults, build);
   const { config } = parsed;
   const log = createLogger(name, config.LOG_LEVEL);
   captureConsole(log);
+  log.info({ ...build }, 'Starting');
   const stopping = new AbortController();
   const stack = new AsyncDisposableStack();
 
@@ -65,38 +71,22 @@ export async function runProcess<Config extends ProcessConfig>(
   });
 
   try {
-    await start({ config, log, stopping: stopping.signal, stack });
+    await start({ config, build, log, stopping: stopping.signal, stack });
     log.info('Started');
     await stopped;
     await stack.disposeAsync();
     log.info('Stopped');
     exit(0);
   } catch (error) {
-    log.fatal({ reason: (error as Error).message }, startFailure(error, config));
+    log.fatal({ reason: (error as Error).message }, listenFailure(error, config) ?? 'Failed');
     // The first failure is what matters; releasing the rest may fail for the same reason.
     await stack.disposeAsync().catch(err => log.error({ err }, 'Cleaning up after the failure failed too'));
     exit(1);
   }
 }
 
-/** Names the variable whose address cannot be had. */
-function startFailure(error: unknown, config: object): string {
-  const { code, syscall, port, hostname } = error as NodeJS.ErrnoException & {
-    port?: number;
-    hostname?: string;
-  };
-  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return 'Failed';
-  const isIt = (value: unknown) => {
-    const address = value as { port?: number; host?: string } | undefined;
-    return hostname === undefined ? address?.port === port : address?.host === hostname;
-  };
-  const [variable] =
-    Object.entries(config).find(([name, value]) => name.endsWith('_ADDR') && isIt(value)) ?? [];
-  return `${variable ?? 'An address'} cannot be listened on (${code}): choose another, or stop what has it`;
-}
-
-function exitOnFaults(name: string, faults: readonly Fault[]): never {
+function exitOnFaults(name: string, faults: readonly Fault[], build: Build): never {
   const log = createLogger(name, 'info');
-  for (const { variable, message } of faults) log.fatal({ variable }, message);
+  for (const { variable, message } of faults) log.fatal({ variable, ...build }, message);
   exit(1);
 }

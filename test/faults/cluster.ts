@@ -1,12 +1,14 @@
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type DeadLetter, deadLetterSchema, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectWorker, parseRedisUrl } from '@flux-dispatch/queue/redis';
+import { connectPatient } from '@flux-dispatch/queue/redis';
+import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { AppProcess } from '@flux-dispatch/testbed/app-process';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
-import { acquireRedis, type RedisControl } from '@flux-dispatch/testbed/redis';
+import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { type Ingest, startSystem } from '@flux-dispatch/testbed/system';
+import type { RedisControl } from '@flux-dispatch/testbed/test-redis';
 import { until } from '@flux-dispatch/testbed/until';
 import { type Flux, startFlux } from '../support/flux-client.ts';
 import { type Balance, type Ledger, openLedger } from '../support/ledger.ts';
@@ -46,7 +48,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
   const redis = stack.use(await acquireRedis({ path, controllable: true, appendfsync: 'always' }));
   const credentials = stack.use(await createCredentials());
   const github = stack.use(await startGitHubStub(credentials.stub));
-  // Koa would tell of every request whose sender has been killed.
+  // Koa would log every request whose sender has been killed.
   github.app.silent = true;
   const system = stack.use(
     await startSystem({
@@ -65,7 +67,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
   const location = parseRedisUrl(redis.url);
   if (!location) throw new Error('The URL of the Redis cannot be read');
   const log = createLogger('test', 'fatal');
-  const client = stack.adopt(connectWorker({ REDIS_URL: location }, log), client => client.disconnect());
+  const client = stack.adopt(connectPatient({ REDIS_URL: location }, log), client => client.disconnect());
   const queue = openDispatchQueue(client, system.prefix, log);
   const deadLetters = openDeadLetters(client, system.prefix, log).queue;
 
@@ -106,7 +108,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
       await until(`GitHub has received ${count} more`, () => github.received >= before + count, 60_000);
     },
     async settle() {
-      // What is not settled by then is told by the figures rather than by a timeout.
+      // What is not settled by then shows in the figures, which say more than a timeout.
       await until('all is accepted, and the queue is empty', settled, SETTLED_WITHIN_MS).catch(
         () => undefined,
       );

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findOnPath } from '@flux-dispatch/testbed/program';
+import { findOnPath } from '@flux-dispatch/testbed/find-on-path';
 import { inject, type TestContext } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 

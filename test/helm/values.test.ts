@@ -4,6 +4,7 @@ import { parseBoardConfig } from '@flux-dispatch/board/config';
 import { parseDispatcherConfig } from '@flux-dispatch/dispatcher/config';
 import { parseIngestConfig } from '@flux-dispatch/ingest/config';
 import type { Environment, Parsed } from '@flux-dispatch/runtime/env';
+import { duration } from '@flux-dispatch/runtime/variable';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { CHART, chart } from './render.ts';
@@ -11,6 +12,7 @@ import { CHART, chart } from './render.ts';
 interface Schema {
   readonly type?: string;
   readonly $ref?: string;
+  readonly pattern?: string;
   readonly additionalProperties?: unknown;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -58,6 +60,27 @@ test('no object of the schema lets a typo through', () => {
   expect(
     [open(schema, ''), ...Object.values(schema.definitions).map(inner => open(inner, ''))].flat(),
   ).toEqual([]);
+});
+
+test.each([
+  ...[
+    '1ms',
+    '500ms',
+    '10s',
+    '5m',
+    '24h',
+    '14d',
+    '24d',
+    '1h30m',
+    '1h30m10s',
+    '1d12h',
+    '23d23h59m59s999ms',
+    '2m0s',
+  ],
+  ...['0s', '10', '25d', '24d1h', '30m1h', '1h30', '1.5h', '1h 30m', ' 1h', ''],
+])('the schema and the processes agree on the duration %j', value => {
+  const pattern = new RegExp(schema.definitions['duration']?.pattern ?? '$^');
+  expect(pattern.test(value)).toBe(duration().safeParse(value).success);
 });
 
 const READS: Record<string, (env: Environment) => Parsed<object>> = {

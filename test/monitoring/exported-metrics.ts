@@ -4,7 +4,7 @@ import { createRegistry } from '@flux-dispatch/runtime/metrics';
 
 /** The metrics that the processes export, each with the names of its series. */
 export async function exportedMetrics(): Promise<ReadonlyMap<string, readonly string[]>> {
-  const registry = createRegistry();
+  const registry = createRegistry({ name: 'flux-dispatch', version: '', revision: '' });
   createIngestMetrics(registry, [], async () => 0);
   createDispatcherMetrics(registry, async () => []);
   const metrics = (await registry.getMetricsAsJSON()).map(({ name, type }): [string, string[]] => {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
+import { scenario } from '@flux-dispatch/demo/scenario';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, type TestContext, test } from 'vitest';
-import { story } from '../../dev/demo/scenario.ts';
 import { onPath } from '../support/on-path.ts';
 import { type Dashboard, interpolate, readDashboard, thresholdsOf } from './grafana.ts';
 import { type Prometheus, type Sample, startPrometheus } from './prometheus-server.ts';
@@ -139,21 +139,21 @@ test('a real Prometheus: every alert is evaluated, and every panel answers, on g
     return activeTargets.length === 3 && activeTargets.every(({ health }) => health === 'up');
   });
 
-  // The first day, before any event. A panel that says "No data" then is one that nobody trusts later; but nothing takes
-  // no time, rather than 0 s.
+  // The first day, before any event. If a panel says "No data" then, operators will not trust it later. Latencies are the
+  // exception: without events there is none, and 0 s would be wrong.
   await askAll(dashboard, prometheus, LATENCIES);
 
   // A good day.
-  const steps = story(new Date(), 'test');
+  const steps = scenario(new Date(), 'test');
   for (const { title, body, expected } of steps) expect(await s.post(body), title).toBe(expected.outcome);
   const dispatched = steps.filter(({ expected }) => expected.dispatched).length;
   await metricIs(prometheus, 'sum(flux_dispatch_dispatches_total)', dispatched);
   await metricIs(prometheus, 'sum(flux_dispatch_events_total)', steps.length);
-  const told = Date.now();
+  const reportedAt = Date.now();
   const alerts = await until('every alert has been evaluated since, and none is near', async () => {
     const all = await alertsOf(prometheus);
     const quiet = all.every(
-      ({ lastEvaluation, state }) => Date.parse(lastEvaluation) > told && state === 'inactive',
+      ({ lastEvaluation, state }) => Date.parse(lastEvaluation) > reportedAt && state === 'inactive',
     );
     return quiet && all;
   });

@@ -1,4 +1,4 @@
-import { findOnPath } from '@flux-dispatch/testbed/program';
+import { findOnPath } from '@flux-dispatch/testbed/find-on-path';
 import { inject, type TestContext } from 'vitest';
 
 /** The absolute path of a program. Where the PATH has none, the test is skipped, with what to install. */

@@ -1,4 +1,5 @@
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
+import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
 import type { TestProject } from 'vitest/node';
 
 declare module 'vitest' {
@@ -16,7 +17,7 @@ declare module 'vitest' {
 /** Gives every test file the URL of one real Redis. Without any, the tests end here, with the ways to get one. */
 export default async function setup(project: TestProject) {
   const path = process.env['PATH'] ?? '';
-  const redis = await acquireRedis({ redisUrl: process.env['REDIS_URL'], path });
+  const redis = await acquireRedis({ given: redisEnvironment(process.env), urlAlone: true, path });
   process.stdout.write(`Redis for the tests: ${redis.origin}\n`);
   project.provide('redisUrl', redis.url);
   project.provide('path', path);

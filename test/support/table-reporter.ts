@@ -1,5 +1,5 @@
+import { table } from '@flux-dispatch/testbed/table';
 import type { Reporter, TestModule } from 'vitest/node';
-import { table } from '../../dev/demo/table.ts';
 import type { Figures } from './ledger.ts';
 
 const COLUMNS = [

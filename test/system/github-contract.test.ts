@@ -7,6 +7,7 @@ import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadFixtures } from '../support/recorded-events.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const LOOK_UP = 'apps/get-repo-installation';
 const TOKEN = 'apps/create-installation-access-token';
@@ -69,7 +70,7 @@ beforeAll(async () => {
   await using proxy = await startRecordingProxy(stub.url);
   await using system = await startSystem({
     ...{ redisUrl: inject('redisUrl'), githubUrl: proxy.url, credentials },
-    env: { DISPATCH_RATE: 'off' },
+    env: UNHURRIED,
   });
   const url = system.ingests[0]?.eventsUrl ?? '';
   const events = fixtures.events.filter(({ outcome }) => outcome === 'enqueued').map(({ body }) => body);
@@ -134,7 +135,7 @@ test('a payload stays under 60 KB, of the 64 that GitHub takes, whatever the eve
 });
 
 // That the description would show a fault: these are taken from a dispatch that has none.
-describe('not as GitHub describes it', () => {
+describe('the description finds a fault in', () => {
   const dispatch = (request: Partial<RecordedRequest>) => ({
     ...(sent(DISPATCH)[0] as RecordedRequest),
     ...request,

@@ -1,7 +1,8 @@
 import { setTimeout as after } from 'node:timers/promises';
+import { acquireRedis } from '@flux-dispatch/testbed/redis';
+import type { ControllableRedis, ServerSettings } from '@flux-dispatch/testbed/test-redis';
+import { until } from '@flux-dispatch/testbed/until';
 import { Redis } from 'ioredis';
-import { acquireRedis, type ControllableRedis, type ServerSettings } from './redis.ts';
-import { until } from './until.ts';
 
 const NAME = 'flux-dispatch';
 const REPLICAS = 2;

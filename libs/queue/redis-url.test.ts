@@ -1,6 +1,7 @@
 import { parseEnvironment } from '@flux-dispatch/runtime/env';
 import { describe, expect, test } from 'vitest';
-import { parseRedisUrl, REDIS_VARIABLES } from './redis.ts';
+import { REDIS_VARIABLES } from './redis.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 describe('REDIS_URL', () => {
   test.each([

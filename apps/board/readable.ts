@@ -2,7 +2,7 @@ import { type DeadLetter, deadLetterSchema } from '@flux-dispatch/queue/dead-let
 import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
 
 /** A dispatch as a person reads it: what it is about first, times as times. What cannot be read is shown as it is. */
-export function readDispatch(data: unknown): unknown {
+export function readableDispatch(data: unknown): unknown {
   const parsed = parseDispatch(data);
   return parsed.ok ? describe(parsed.dispatch) : data;
 }
@@ -22,7 +22,7 @@ function describe({ repo, event_type, payload, dedup_id, accepted_at, died, ...r
 }
 
 /** A dead letter as a person reads it: what to do first, then why, then about what. */
-export function readDeadLetter(data: unknown): unknown {
+export function readableDeadLetter(data: unknown): unknown {
   const parsed = deadLetterSchema.safeParse(data);
   return parsed.success ? describeDeadLetter(parsed.data) : data;
 }
@@ -33,6 +33,6 @@ function describeDeadLetter({ hint, error, dispatch, run: _, ...entry }: DeadLet
     hint,
     error,
     ...{ attempts, deaths, first_died_at, last_died_at, dispatch_id },
-    dispatch: readDispatch(dispatch),
+    dispatch: readableDispatch(dispatch),
   };
 }
