@@ -8,7 +8,7 @@ export default defineConfig({
     reporters: ['default', './test/support/table-reporter.ts'],
     // What a killed dispatcher held is taken up within 45 s, and every fault waits for that.
     testTimeout: 300_000,
-    hookTimeout: 60_000,
+    hookTimeout: 180_000,
     // One fault at a time: what one breaks must not slow down another.
     fileParallelism: false,
   },

@@ -21,7 +21,7 @@ export type UnreadableAttempt = Omit<Attempt, 'dispatch'> & { readonly dispatch:
 /** Why a dispatch is given up, and what to do about it. */
 export interface Cause {
   /** `internal` where it was not GitHub's answer. */
-  readonly code: ErrorCode | 'internal';
+  readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;
 }

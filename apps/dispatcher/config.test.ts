@@ -28,6 +28,7 @@ const DEFAULTS = {
   SHUTDOWN_TIMEOUT: 25_000,
   ALLOWED_OWNERS: ['Altinn'],
   GITHUB_API_URL: 'https://api.github.com',
+  GITHUB_API_VERSION: '2026-03-10',
   DISPATCH_CONCURRENCY: 16,
   DISPATCH_TIMEOUT: 10_000,
   DISPATCH_RETRY_WINDOW: 6 * 3_600_000,
@@ -65,6 +66,7 @@ test.each([
   ['GITHUB_APP_ID', 'Iv23liAbCdEf', 'Iv23liAbCdEf'],
   ['GITHUB_INSTALLATION_ID', '42', 42],
   ['GITHUB_API_URL', 'https://ghe.example/api/v3/', 'https://ghe.example/api/v3'],
+  ['GITHUB_API_VERSION', '2022-11-28', '2022-11-28'],
   ['DISPATCH_RATE', 'off', 'off'],
   ['DISPATCH_RATE', '180/1m', { max: 180, per: 60_000 }],
   ['DEAD_LETTER_COOLDOWN', '0s', 0],
@@ -89,6 +91,7 @@ describe('a wrong environment names the variable and what it must be', () => {
     ],
     ['GITHUB_INSTALLATION_ID', 'Altinn', 'must be a whole number from 1 to'],
     ['GITHUB_API_URL', 'api.github.com', 'must be an http or https URL, not "api.github.com"'],
+    ['GITHUB_API_VERSION', 'v3', 'must be a version of GitHub\'s REST API such as 2026-03-10, not "v3"'],
     [
       'ALLOWED_OWNERS',
       'Altinn/dialogporten',

@@ -25,6 +25,10 @@ const VARIABLES = {
   GITHUB_PRIVATE_KEY_PATH: mountedFile(parsePrivateKey).optional(),
   GITHUB_INSTALLATION_ID: integer(1, Number.MAX_SAFE_INTEGER).optional(),
   GITHUB_API_URL: httpUrl.prefault('https://api.github.com'),
+  GITHUB_API_VERSION: matching(
+    /^\d{4}-\d{2}-\d{2}$/,
+    "a version of GitHub's REST API such as 2026-03-10",
+  ).prefault('2026-03-10'),
   DISPATCH_CONCURRENCY: integer(1, 1000).prefault('16'),
   DISPATCH_TIMEOUT: duration({ min: '10ms' }).prefault('10s'),
   DISPATCH_RETRY_WINDOW: duration().prefault('6h'),

@@ -81,6 +81,7 @@ function openGitHub(config: DispatcherConfig, pause: RateLimitPause, log: Logger
   }
   return createGitHub({
     apiUrl: config.GITHUB_API_URL,
+    apiVersion: config.GITHUB_API_VERSION,
     appId,
     privateKey: reloadedFile(keyPath, parsePrivateKey),
     installationId: config.GITHUB_INSTALLATION_ID,

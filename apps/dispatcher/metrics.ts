@@ -68,7 +68,7 @@ export function createDispatcherMetrics(
       pairs.admit(pair);
       return { repo, event_type: pairs.label(pair) === 'other' ? 'other' : event_type };
     },
-    /** GitHub knows the repository: from now on it and the event type have label values of their own. */
+    /** GitHub has accepted the dispatch: from now on its repository and event type have label values of their own. */
     admit(target: { repo: string; event_type: string }) {
       repos.admit(target.repo);
       eventTypes.admit(target.event_type);

@@ -28,12 +28,23 @@ interface Given {
   readonly refusal?: string;
   /** Whether a new dead letter was written. */
   readonly written?: boolean;
+  /** Part of the payload. */
+  readonly payload?: Partial<Dispatch['payload']>;
+  /** The metrics of a dispatcher that has run attempts before. */
+  readonly metered?: ReturnType<typeof startMetrics>;
+}
+
+function startMetrics() {
+  const registry = new Registry();
+  return { registry, metrics: createDispatcherMetrics(registry, async () => []) };
 }
 
 /** Runs one attempt. Redis and GitHub are only asked, and answer as `given`. */
 async function run(given: Given) {
   const dispatch = testDispatch({ dedup_id: DEDUP_ID, accepted_at: NOW - 2 * SECOND_MS, ...given.dispatch });
-  dispatch.payload.dispatch_id = ID;
+  Object.assign(dispatch.payload, { dispatch_id: ID }, given.payload);
+  /** What GitHub was sent, and what was buried. */
+  const seen: unknown[] = [];
   const steps: string[] = [];
   const step = (text: string) => async () => void steps.push(text);
   let refusal = given.refusal;
@@ -42,14 +53,15 @@ async function run(given: Given) {
     const { time: _, process: __, msg: ___, ...fields } = JSON.parse(line);
     lines.push(fields);
   };
-  const registry = new Registry();
+  const { registry, metrics } = given.metered ?? startMetrics();
   const { verdict } = given;
   const processor = createProcessor({
     github: given.dryRun
       ? undefined
       : {
-          async attempt() {
+          async attempt(sent) {
             steps.push('GitHub');
+            seen.push(sent);
             return verdict ?? expect.fail('GitHub was asked');
           },
         },
@@ -71,14 +83,16 @@ async function run(given: Given) {
     deadLetters: {
       isBuried: async () => given.is === 'buried',
       async bury(name, { dispatch_id, attempts, dispatch: kept }) {
-        steps.push(`bury ${name}: ${attempts} ${dispatch_id === ID && kept === job.data}`);
+        seen.push(kept);
+        const isAsItCame = JSON.stringify(kept) === JSON.stringify(job.data);
+        steps.push(`bury ${name}: ${attempts} ${dispatch_id === ID && isAsItCame}`);
         return { written: given.written ?? true };
       },
       removeOwn: step('remove own'),
       removeOwnAndOlder: step('remove own and older'),
     },
     pause: async ({ kind, waitMs }) => void steps.push(`pause ${kind} ${waitMs}`),
-    metrics: createDispatcherMetrics(registry, async () => []),
+    metrics,
     log: createLogger('test', 'info', { write }),
     now: () => NOW,
     config: { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 6 * HOUR_MS, DEAD_LETTER_COOLDOWN: HOUR_MS },
@@ -92,7 +106,7 @@ async function run(given: Given) {
     () => 'completed',
     (error: Error) => error.constructor.name,
   );
-  return { end, lines, steps, counted: await counted(registry) };
+  return { end, lines, steps, seen, counted: await counted(registry) };
 }
 
 /** What was counted, without `flux_dispatch_` and `_total`. */
@@ -125,17 +139,12 @@ const failed = (code: string, labels = OTHER) => `dispatch_errors{${labels},erro
 const dead = (code: string, labels = OTHER) => `dead_letters{${labels},error_code="${code}"} 1`;
 const AUTH_ERROR = 'github_auth_errors 1';
 
-const delivered: Verdict = { kind: 'delivered', code: '204', repositoryResolved: true };
-const notFound: Verdict = {
-  ...{ kind: 'dead', code: '404', message: 'GitHub answered 404', hint: 'Install it.' },
-  repositoryResolved: true,
-};
-const retry = (code: ErrorCode): Verdict => ({
-  ...{ kind: 'retry', code, message: `It was ${code}`, repositoryResolved: false },
+const delivered: Verdict = { kind: 'delivered', code: '204' };
+const notFound: Verdict = { kind: 'dead', code: '404', message: 'GitHub answered 404', hint: 'Install it.' };
+const retry = (code: ErrorCode, stack?: string): Verdict => ({
+  ...{ kind: 'retry', code, message: `It was ${code}`, stack },
 });
-const refused: Verdict = {
-  ...{ kind: 'pause', code: '429', message: 'GitHub answered 429', limit: LIMIT, repositoryResolved: false },
-};
+const refused: Verdict = { kind: 'pause', code: '429', message: 'GitHub answered 429', limit: LIMIT };
 
 interface Expected {
   /** What the job comes to in BullMQ's terms. */
@@ -230,6 +239,33 @@ describe('an attempt does, logs and counts what it comes to', () => {
       },
     ]),
     [
+      'to be retried, as our own code failed: an error, which says where',
+      { verdict: retry('internal', 'TypeError: …\n at github.ts:1') },
+      {
+        end: 'Error',
+        line: {
+          ...error('retry', 'It was internal'),
+          level: 'error',
+          stack: 'TypeError: …\n at github.ts:1',
+        },
+        steps: ['GitHub'],
+        counted: [failed('internal'), duration('internal'), 'retries{error_code="internal"} 1'],
+      },
+    ],
+    [
+      'to be retried, as our own code failed until the retry window was over',
+      { verdict: retry('internal'), job: { timestamp: NOW - 6 * HOUR_MS - 1 } },
+      {
+        end: 'UnrecoverableError',
+        line: givenUp(
+          'It was internal',
+          expect.stringMatching(/bug of flux-dispatch.*DISPATCH_RETRY_WINDOW/),
+        ),
+        steps: ['GitHub', bury(), cooldown(NOW - 6 * HOUR_MS - 1)],
+        counted: [dead('internal'), failed('internal'), duration('internal')],
+      },
+    ],
+    [
       'to be retried, but older than the retry window',
       { verdict: retry('timeout'), job: { timestamp: NOW - 6 * HOUR_MS - 1, attemptsMade: 7 } },
       {
@@ -249,7 +285,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
         end: 'UnrecoverableError',
         line: givenUp('GitHub answered 404', 'Install it.'),
         steps: ['GitHub', 'pause primary 5000', bury(), cooldown()],
-        counted: [dead('404', OWN), failed('404', OWN), duration('404')],
+        counted: [dead('404'), failed('404'), duration('404')],
       },
     ],
     [
@@ -259,7 +295,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
         end: 'UnrecoverableError',
         line: givenUp('GitHub answered 404', 'Install it.'),
         steps: ['GitHub', bury(), cooldown()],
-        counted: [failed('404', OWN), duration('404')],
+        counted: [failed('404'), duration('404')],
       },
     ],
     [
@@ -354,13 +390,41 @@ describe('an attempt does, logs and counts what it comes to', () => {
     ],
   ])('%s', async (_, given, { end, line, steps, counted }) => {
     const lines = line ? [line] : [];
-    expect(await run(given)).toEqual({ end, lines, steps, counted: counted.toSorted() });
+    const expected = { end, lines, steps, counted: counted.toSorted() };
+    expect(await run(given)).toEqual({ ...expected, seen: expect.any(Array) });
   });
 });
 
-test('a repository has label values of its own only once GitHub has said if it exists', async () => {
-  const { counted } = await run({ verdict: { ...notFound, repositoryResolved: false } });
-  expect(counted).toContain(failed('404'));
+// "A lone surrogate in a dispatch that dies: retried for ever": neither GitHub nor a script of Redis reads one.
+test.each<[string, Verdict, string]>([
+  ['is sent without it', delivered, 'completed'],
+  ['dies without it', notFound, 'UnrecoverableError'],
+])('a dispatch with half of a surrogate pair %s', async (_, verdict, end) => {
+  const message = 'half of \ud83d, and \u{1f600}';
+  const flux = { ...testDispatch().payload.flux, metadata: { '\udc00': 'and \ude00' } };
+  const ran = await run({ verdict, payload: { message, flux } });
+  expect(ran.end).toBe(end);
+  expect(ran.seen).toHaveLength(verdict.kind === 'dead' ? 2 : 1);
+  for (const each of ran.seen) {
+    expect(each).toMatchObject({
+      payload: { message: 'half of \ufffd, and \u{1f600}', flux: { metadata: { '\ufffd': 'and \ufffd' } } },
+    });
+  }
+});
+
+// "1,050 misspelt repositories: all later repositories are `other`".
+test('a repository has label values of its own once GitHub has accepted a dispatch to it, and not before', async () => {
+  const metered = startMetrics();
+  const { registry } = metered;
+  const misspelt = Array.from({ length: 1050 }, (_, n) => `Altinn/typo-${n}`);
+  for (const repo of misspelt) await run({ verdict: notFound, dispatch: { repo }, metered });
+  expect(await counted(registry)).toEqual([
+    `dead_letters{${OTHER},error_code="404"} 1050`,
+    'dispatch_duration_seconds_count{code="404"} 1050',
+    `dispatch_errors{${OTHER},error_code="404"} 1050`,
+  ]);
+  await run({ verdict: delivered, metered });
+  expect(await counted(registry)).toContain(`dispatches{${OWN},${SUCCEEDED}} 1`);
 });
 
 test('a job without an id is a bug', async () => {

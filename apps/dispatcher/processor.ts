@@ -12,6 +12,7 @@ import type { DispatcherMetrics } from './metrics.ts';
 import type { RateLimitPause } from './pause.ts';
 import { createReport } from './report.ts';
 import { untilTaken } from './until-taken.ts';
+import { wellFormed } from './well-formed.ts';
 
 export interface ProcessorDependencies {
   /** undefined in a dry run. */
@@ -69,12 +70,12 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
         throw new RateLimitError();
 
       case 'retry': {
-        const { code, message } = verdict;
+        const { code, message, stack } = verdict;
         // Since it was queued, which a redrive does again.
         if (now() - job.timestamp > config.DISPATCH_RETRY_WINDOW) {
-          return giveUp(attempt, { code, message, hint: EXPIRED_HINT });
+          return giveUp(attempt, { code, message, hint: code === 'internal' ? BUG_HINT : EXPIRED_HINT });
         }
-        report(attempt, { outcome: 'retry', code, message });
+        report(attempt, { outcome: 'retry', code, message, stack });
         throw new Error(message);
       }
 
@@ -88,7 +89,8 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
     }
   }
 
-  return async job => {
+  return async taken => {
+    const job = { ...taken, data: wellFormed(taken.data) };
     const { id } = job;
     if (id === undefined) throw new Error('BullMQ handed over a job without an id');
     const parsed = parseDispatch(job.data);
@@ -127,13 +129,16 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
     const startedAt = now();
     const verdict = await github.attempt(dispatch);
     metrics.duration.observe({ code: verdict.code }, (now() - startedAt) / 1000);
-    if (verdict.repositoryResolved) metrics.admit(dispatch);
+    if (verdict.kind === 'delivered') metrics.admit(dispatch);
     return act(attempt, verdict);
   };
 }
 
 const EXPIRED_HINT =
   'It was tried until DISPATCH_RETRY_WINDOW was over. Check GitHub and the network, then retry.';
+
+const BUG_HINT =
+  'This is a bug of flux-dispatch, and lasted until DISPATCH_RETRY_WINDOW was over. Report it with the log lines of this dispatch_id, and retry with a version that mends it.';
 
 const STALLED: Cause = {
   code: 'internal',

@@ -12,7 +12,13 @@ export type Outcome =
   | { readonly outcome: 'superseded' }
   | { readonly outcome: 'dry_run' }
   | { readonly outcome: 'rate_limited'; readonly message: string }
-  | { readonly outcome: 'retry'; readonly code: ErrorCode; readonly message: string }
+  | {
+      readonly outcome: 'retry';
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** Of an error that our own code did not expect. */
+      readonly stack?: string | undefined;
+    }
   | Dead;
 
 interface Dead extends Cause {
@@ -48,7 +54,9 @@ export function createReport({ metrics, log, now }: ReportDependencies): Report 
     if (attempt.dispatch) count(attempt.dispatch, ended, metrics, now);
     else if (ended.outcome === 'dead') countUnreadable(ended, metrics);
     const { outcome } = ended;
-    log[LEVELS[outcome]]({ outcome, ...about(attempt), ...details(ended) }, 'Dispatch');
+    // A bug of ours is an error also while it is tried again.
+    const level = outcome === 'retry' && ended.code === 'internal' ? 'error' : LEVELS[outcome];
+    log[level]({ outcome, ...about(attempt), ...details(ended) }, 'Dispatch');
   };
 }
 
@@ -84,7 +92,7 @@ function count(dispatch: Dispatch, ended: Outcome, metrics: DispatcherMetrics, n
 
 function countError(dispatch: Dispatch, code: Cause['code'], metrics: DispatcherMetrics): void {
   metrics.errors.inc({ ...metrics.labels(dispatch), error_code: code });
-  if (code !== 'internal' && isAuthError(code)) metrics.authErrors.inc();
+  if (isAuthError(code)) metrics.authErrors.inc();
 }
 
 function countUnreadable({ written, code }: Dead, metrics: DispatcherMetrics): void {
@@ -112,8 +120,9 @@ function details(ended: Outcome) {
     case 'delivered':
       return { status: ended.status };
     case 'rate_limited':
-    case 'retry':
       return { error: ended.message };
+    case 'retry':
+      return { error: ended.message, ...(ended.stack !== undefined && { stack: ended.stack }) };
     case 'dead':
       return { error: ended.message, hint: ended.hint };
     case 'delivered_before':

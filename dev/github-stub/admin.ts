@@ -39,8 +39,11 @@ export interface StubControls {
   /** Changes the primary limit and starts its windows anew. */
   setRateLimit(settings: RateLimitSettings): void;
 
-  /** Which repositories ("owner/name", any case) do not exist; all others do. */
-  setRepositories(settings: { absent: readonly string[] }): void;
+  /**
+   * Which repositories ("owner/name", any case) do not exist; all others do. And which were renamed or transferred, old
+   * name to new one.
+   */
+  setRepositories(settings: z.input<typeof repositories>): void;
   /** At which owners the App is suspended, and at which it is not installed after all. */
   setInstallations(settings: Restrictions): void;
 }
@@ -51,7 +54,10 @@ const restrictions = z.strictObject({
 });
 export type Restrictions = z.input<typeof restrictions>;
 
-const repositories = z.strictObject({ absent: z.array(z.string()) });
+const repositories = z.strictObject({
+  absent: z.array(z.string()).default([]),
+  renamed: z.record(z.string(), z.string()).default({}),
+});
 
 const keys = z.strictObject({
   publicKeys: z.array(z.string()).check(({ value, issues }) => {

@@ -134,7 +134,10 @@ export function injectFaults(faults: FaultRules, closing: AbortSignal): Middlewa
         return drop();
       } else {
         ctx.status = fault.status;
-        ctx.body = fault.body ?? { message: 'Injected fault', status: String(fault.status) };
+        // Koa takes null for no body at all.
+        if (fault.body === null) ctx.set('content-type', 'application/json');
+        const { body = { message: 'Injected fault', status: String(fault.status) } } = fault;
+        ctx.body = body === null ? 'null' : body;
         ctx.set(fault.headers ?? {});
         return;
       }

@@ -448,6 +448,44 @@ describe('POST /repos/{owner}/{repo}/dispatches', () => {
   });
 });
 
+describe('a renamed repository', () => {
+  beforeEach(() => stub.setRepositories({ renamed: { 'Altinn/old': 'Altinn/dialogporten' } }));
+
+  test('takes a dispatch under its number, to which the old name redirects', async () => {
+    const token = await installationToken();
+    const redirect = await fetch(`${stub.url}/repos/ALTINN/old/dispatches`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { authorization: `token ${token}` },
+      body: '{}',
+    });
+    expect(redirect.status).toBe(307);
+    const location = redirect.headers.get('location') ?? '';
+    expect(location).toMatch(new RegExp(`^${stub.url}/repositories/\\d+/dispatches$`));
+    expect(
+      (
+        await dispatch(
+          token,
+          { event_type: 'e' },
+          location.replace(/^.*(?=\/repositories)|\/dispatches$/g, ''),
+        )
+      ).status,
+    ).toBe(204);
+    expect(stub.dispatches).toMatchObject([{ owner: 'Altinn', repo: 'dialogporten' }]);
+  });
+
+  test('has the installation of its new owner, and redirects with 301 where it is read', async () => {
+    const authorization = `Bearer ${await jwt()}`;
+    const path = '/repos/Altinn/old/installation';
+    const redirect = await fetch(`${stub.url}${path}`, { redirect: 'manual', headers: { authorization } });
+    expect(redirect.status).toBe(301);
+    expect(await call('GET', path, authorization)).toMatchObject({
+      status: 200,
+      body: { id: OWNERS.Altinn },
+    });
+  });
+});
+
 describe('every answer', () => {
   test('says where the caller stands with the primary limit, and its request id', async () => {
     const token = await installationToken();
@@ -600,6 +638,24 @@ describe('faults', () => {
     expect(stub.faults().map(fault => fault.applied)).toEqual([1, 1, 0, 1]);
   });
 
+  test.each<[string, unknown]>([
+    ['null', null],
+    ['[]', []],
+    ['{}', {}],
+  ])('answer with any JSON: %s', async (_, body) => {
+    stub.setFaults([{ action: { status: 200, body } }]);
+    const answer = await call('GET', '/repos/Altinn/dialogporten/installation');
+    expect(answer).toMatchObject({ status: 200, body });
+  });
+
+  test('answer with headers that replace GitHub’s own', async () => {
+    const date = 'Thu, 01 Jan 1970 00:00:00 GMT';
+    stub.setFaults([{ action: { status: 302, headers: { date, location: '/login' } } }]);
+    const answer = await fetch(`${stub.url}/app`, { redirect: 'manual' });
+    expect(answer.status).toBe(302);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({ date, location: '/login' });
+  });
+
   test('of latency hold the request up and let it through', async () => {
     const token = await installationToken();
     stub.setFaults([{ action: { latencyMs: 50 } }]);
@@ -711,6 +767,7 @@ describe('the admin endpoints', () => {
     ['/_stub/secondary-limit', {}, 'enabled'],
     ['/_stub/rate-limit', { limit: -1 }, 'limit'],
     ['/_stub/repositories', { absent: 'Altinn/gone' }, 'absent'],
+    ['/_stub/repositories', { renamed: ['Altinn/old'] }, 'renamed'],
     ['/_stub/installations', { suspend: [] }, '"suspend"'],
   ])('PUT %s %j says what is wrong', async (path, body, fault) => {
     const answer = await call('PUT', path, undefined, body);
@@ -752,7 +809,7 @@ describe('the page', () => {
 });
 
 test('the App endpoints answer as GitHub’s own description says', async () => {
-  const github = readGitHubDescription();
+  const github = readGitHubDescription('2026-03-10');
   const authorization = `Bearer ${await jwt()}`;
   stub.setInstallations({ suspended: ['Digdir'] });
   for (const [schema, answer] of [

@@ -10,6 +10,7 @@ import { FaultRules, injectFaults } from './faults.ts';
 import { type Caller, githubRouter, type RequestState, refuse } from './github.ts';
 import { Installations } from './installations.ts';
 import { PrimaryLimit, SecondaryLimit } from './rate-limit.ts';
+import { RenamedRepositories } from './renamed.ts';
 
 const MAX_DISPATCHES = 50_000;
 
@@ -63,6 +64,7 @@ export function createGitHubStub({
   const rateLimit = new PrimaryLimit();
   const secondaryLimit = new SecondaryLimit();
   let absent: ReadonlySet<string> = new Set();
+  const renamed = new RenamedRepositories();
 
   const stub: GitHubStub = {
     app: new Koa<RequestState>(),
@@ -77,7 +79,7 @@ export function createGitHubStub({
       stub.setFaults([]);
       stub.setSecondaryLimit({ enabled: false });
       stub.setRateLimit({});
-      stub.setRepositories({ absent: [] });
+      stub.setRepositories({});
       stub.setInstallations({});
     },
     clearDispatches: () => log.clear(),
@@ -90,7 +92,8 @@ export function createGitHubStub({
     setSecondaryLimit: settings => secondaryLimit.configure(settings),
     setRateLimit: settings => rateLimit.configure(settings),
     setRepositories: settings => {
-      absent = new Set(settings.absent.map(name => name.toLowerCase()));
+      absent = new Set((settings.absent ?? []).map(name => name.toLowerCase()));
+      renamed.set(settings.renamed ?? {});
     },
     setInstallations: ({ suspended = [], notInstalled = [] }) =>
       installations.restrict(suspended, notInstalled, now()),
@@ -180,6 +183,7 @@ export function createGitHubStub({
     .use(requireUserAgent)
     .use(injectFaults(faults, closing))
     .use(enforceLimits)
+    .use(renamed.redirects())
     .use(github.routes())
     .use(ctx => refuse(ctx, 404, 'Not Found'));
   return stub;

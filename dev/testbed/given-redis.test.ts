@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { explain, givenRedis } from './given-redis.ts';
 import { acquireRedis } from './redis.ts';
 
-const path = process.env['PATH'];
+const path = inject('path');
 const stack = new AsyncDisposableStack();
 const ports: Record<string, number> = {};
 let folder = '';

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Ajv, type Options, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
+import { ofVersion } from './api-version.ts';
 import type { RecordedRequest } from './recording-proxy.ts';
 
 /** GitHub's own description of its REST API, to hold against it what is sent to GitHub and what stands in for it. */
@@ -43,10 +44,18 @@ interface Parameter {
 
 const ID = 'github';
 
-/** Reads the description. That takes a second: once for a test file is enough. */
-export function readGitHubDescription(): GitHubDescription {
+/**
+ * Reads the description. That takes a second: once for a test file is enough.
+ * @param version of the API, `YYYY-MM-DD`
+ */
+export function readGitHubDescription(version: string): GitHubDescription {
   // The package's index reads every edition of the description, 400 MB; this is the one.
-  const document: Document = createRequire(import.meta.url)('@octokit/openapi/generated/api.github.com.json');
+  const published: Document & Readonly<Record<string, unknown>> = createRequire(import.meta.url)(
+    '@octokit/openapi/generated/api.github.com.json',
+  );
+  const { paths, components: parts } = published;
+  const { schemas, parameters } = parts;
+  const document: Document = ofVersion({ paths, components: { schemas, parameters } }, version);
   const components = { schemas: toJsonSchema(document.components.schemas) };
   const createAjv = (options: Options) => {
     const ajv = new Ajv({ strict: false, allErrors: true, ...options });

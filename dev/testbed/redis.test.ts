@@ -4,11 +4,21 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis, type RedisOptions } from 'ioredis';
 import { getContainerRuntimeClient } from 'testcontainers';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest';
+import {
+  afterAll,
+  beforeAll,
+  describe,
+  expect,
+  inject,
+  it,
+  onTestFinished,
+  type TestContext,
+  vi,
+} from 'vitest';
 import { acquireRedis, firstPossible } from './redis.ts';
 import type { ControllableRedis, TestRedis } from './test-redis.ts';
 
-const path = process.env['PATH'];
+const path = inject('path');
 
 // An image may have to be pulled first, or a package to be installed.
 const ACQUIRE_TIMEOUT_MS = 300_000;
@@ -151,7 +161,7 @@ describe.each([
     const { url, kill } = await acquireElsewhere(options);
     const leavesTrace = await traceOf(url);
     kill();
-    await vi.waitUntil(async () => !(await leavesTrace()) && (await isGone(url)), { timeout: 30_000 });
+    await vi.waitUntil(async () => !(await leavesTrace()) && (await isGone(url)), { timeout: 60_000 });
   });
 });
 

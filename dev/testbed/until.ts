@@ -32,7 +32,7 @@ type Pending = undefined | false | NotYet;
 export async function until<T>(
   what: string,
   check: () => T | Pending | Promise<T | Pending>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

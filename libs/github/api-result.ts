@@ -14,6 +14,8 @@ export type ApiResult =
     }
   | { readonly kind: 'timeout'; readonly call: ApiCall }
   | { readonly kind: 'network'; readonly call: ApiCall; readonly message: string }
+  /** GitHub answers for another repository: this one was transferred to that owner. Nothing was sent. */
+  | { readonly kind: 'moved'; readonly owner: string }
   /** The App's private key cannot be read, so nothing was sent. */
   | { readonly kind: 'key'; readonly message: string };
 
@@ -21,23 +23,43 @@ export type ApiResponse = Extract<ApiResult, { kind: 'response' }>;
 
 export type ResponseHeaders = Readonly<Record<string, string | number | undefined>>;
 
+/** Thrown by a look-up that ends at the repository of another owner. */
+export class Moved extends Error {
+  override readonly name = 'Moved';
+  readonly owner: string;
+
+  constructor(owner: string) {
+    super(`The repository has moved to ${owner}`);
+    this.owner = owner;
+  }
+}
+
 /**
- * Turns what Octokit threw into a value. An error without `response` is one of the connection.
- * @throws the error itself where it is a bug of ours
+ * Turns what a call threw into a value. Octokit wraps what happens on the connection in an error without `response`.
+ * @throws the error itself where it comes from our own code
  */
 export function failedCall(error: unknown, call: ApiCall): ApiResult {
-  const { response, message, cause } = error as {
-    response?: { status: number; headers: Record<string, string>; data?: { message?: unknown } };
-    message: string;
-    cause?: unknown;
-  };
-  if (response) {
-    const text = typeof response.data?.message === 'string' ? response.data.message : '';
-    return { kind: 'response', call, status: response.status, headers: response.headers, message: text };
+  if (error instanceof Moved) return { kind: 'moved', owner: error.owner };
+  const { name, message, response, cause } = error as Thrown;
+  const answer = response ?? (cause as Thrown | undefined)?.response;
+  if (answer) {
+    const text = typeof answer.data?.message === 'string' ? answer.data.message : '';
+    return { kind: 'response', call, status: answer.status, headers: answer.headers, message: text };
   }
-  const names = [error, cause].map(thrown => (thrown as Error | undefined)?.name);
+  const names = [name, (cause as Thrown | undefined)?.name];
   if (names.includes('TimeoutError') || names.includes('AbortError')) return { kind: 'timeout', call };
-  // fetch throws TypeErrors with a cause; one without comes from our own code.
-  if (error instanceof TypeError && !cause) throw error;
-  return { kind: 'network', call, message };
+  if (name === 'HttpError') return { kind: 'network', call, message };
+  throw error;
+}
+
+/** What is looked for in an error. Octokit's own are named `HttpError`. */
+interface Thrown {
+  readonly name?: string;
+  readonly message: string;
+  readonly cause?: unknown;
+  readonly response?: {
+    readonly status: number;
+    readonly headers: ResponseHeaders;
+    readonly data?: { readonly message?: unknown } | null;
+  };
 }

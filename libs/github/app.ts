@@ -11,6 +11,8 @@ export interface AppOptions extends ClientOptions {
   readonly installationId?: number | undefined;
   /** For a chain of calls from the look-up to the answer, in milliseconds. */
   readonly timeoutMs: number;
+  /** A clock that only goes forward, in milliseconds. Default: that of the process. */
+  readonly now?: () => number;
 }
 
 /** The GitHub App, calling as the installation that it has on a repository. */
@@ -29,12 +31,11 @@ export type Send = (
 ) => Promise<{ readonly status: number; readonly headers: ResponseHeaders }>;
 
 export function createApp(options: AppOptions): App {
-  const { privateKey, installationId, timeoutMs } = options;
-  const installations = createInstallations({ newClient: clientFactory(options), installationId });
+  const { privateKey, installationId, timeoutMs, now } = options;
+  const installations = createInstallations({ newClient: clientFactory(options), installationId, now });
 
   async function chain(name: ApiCall, repository: string, send: Send, deadline: Deadline) {
     const installation = installations.on(repository);
-    const { cached } = installation;
     let call: ApiCall = 'installation';
     try {
       const client = await deadline.within(installation.client);
@@ -43,12 +44,9 @@ export function createApp(options: AppOptions): App {
       call = name;
       const { status, headers } = await send(client, deadline.signal);
       const result: ApiResult = { kind: 'response', call, status, headers, message: '' };
-      return { cached, result };
+      return { installation, result };
     } catch (error) {
-      const result = failedCall(error, call);
-      const status = result.kind === 'response' ? result.status : undefined;
-      if (call === 'installation' || status === 401 || status === 404) installation.evict();
-      return { cached, result };
+      return { installation, result: failedCall(error, call) };
     }
   }
 
@@ -60,16 +58,21 @@ export function createApp(options: AppOptions): App {
         return { kind: 'key', message: (error as Error).message };
       }
       const deadline = deadlineAfter(timeoutMs);
-      const first = await chain(name, repository, send, deadline);
-      if (!first.cached || !isOutdated(first.result)) return first.result;
-      const second = await chain(name, repository, send, deadline);
-      return second.result;
+      const { installation, result } = await chain(name, repository, send, deadline);
+      if (isOutdated(result)) {
+        const replaced = installation.evict();
+        if (!replaced || !installation.cached) return result;
+        const second = await chain(name, repository, send, deadline);
+        return second.result;
+      }
+      if (result.kind === 'response' && result.status === 404) installation.doubt();
+      return result;
     },
   };
 }
 
 /**
- * Whether an installation that was looked up before explains the answer: its token was revoked (401), or it gets none
+ * Whether an installation that was looked up before may explain the answer: its token was revoked (401), or it gets none
  * because the App was installed again under another id (404 for the token).
  */
 function isOutdated(result: ApiResult): boolean {

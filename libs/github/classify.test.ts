@@ -20,7 +20,19 @@ function verdict(status: number, { headers = {}, message = '', call = 'dispatch'
 describe('what becomes of the dispatch', () => {
   test.each<[number, string, Answer, string]>([
     [204, 'accepted', {}, 'delivered'],
-    [200, 'any other 2xx', {}, 'delivered'],
+    [200, 'from something in between', {}, 'retry'],
+    [201, 'from something in between', {}, 'retry'],
+    [202, 'from something in between', {}, 'retry'],
+    [205, 'from something in between', {}, 'retry'],
+    [204, 'for the look-up', { call: 'installation' }, 'retry'],
+    [200, 'for the token', { call: 'token' }, 'retry'],
+    [304, 'what GitHub does not answer', {}, 'retry'],
+    [
+      400,
+      'a version of the API that it does not know',
+      { message: 'The version you specified is not a supported version.' },
+      'retry',
+    ],
     [401, 'still, after a fresh token', { message: 'Bad credentials' }, 'retry'],
     [401, 'for the token', { call: 'token' }, 'retry'],
     [408, 'timeout', {}, 'retry'],
@@ -37,7 +49,6 @@ describe('what becomes of the dispatch', () => {
     [422, 'GitHub finds it invalid', { message: 'Validation Failed' }, 'dead'],
     [400, 'any other 4xx', {}, 'dead'],
     [451, 'any other 4xx', {}, 'dead'],
-    [304, 'what makes no sense', {}, 'dead'],
   ])('%i %s', (status, _, answer, kind) => {
     expect(verdict(status, answer).kind).toBe(kind);
   });
@@ -52,10 +63,7 @@ describe('what becomes of the dispatch', () => {
     ],
     [{ kind: 'key', message: 'does not exist' }, 'auth', 'GITHUB_PRIVATE_KEY_PATH does not exist'],
   ])('no answer: %j', (result, code, message) => {
-    expect(classify(result, REPO, NOW)).toEqual({
-      ...{ kind: 'retry', code, message },
-      repositoryResolved: false,
-    });
+    expect(classify(result, REPO, NOW)).toEqual({ kind: 'retry', code, message });
   });
 });
 
@@ -72,21 +80,25 @@ test('an App that GitHub does not know is an error of authentication, not of the
   expect(verdict(404, { message: 'Integration not found' })).toMatchObject({ kind: 'retry', code: 'auth' });
 });
 
-describe('whether GitHub has said if the repository exists', () => {
-  test.each<[number, ApiCall, string, boolean]>([
-    [204, 'dispatch', '', true],
-    [404, 'dispatch', 'Not Found', true],
-    [404, 'dispatch', 'Integration not found', true],
-    [404, 'installation', 'Not Found', false],
-    [404, 'token', 'Not Found', false],
-    [401, 'dispatch', '', false],
-    [403, 'dispatch', '', false],
-    [410, 'dispatch', '', false],
-    [422, 'dispatch', '', false],
-    [429, 'dispatch', '', false],
-    [500, 'dispatch', '', false],
-  ])('%i for the %s %s: %s', (status, call, message, repositoryResolved) => {
-    expect(verdict(status, { call, message })).toMatchObject({ repositoryResolved });
+test('an answer that is not from GitHub says what to check', () => {
+  const message = expect.stringMatching(
+    /between the dispatcher and GitHub answered 200.*check the proxy.*GITHUB_API_URL/,
+  );
+  expect(verdict(200, { headers: { 'content-type': 'text/html' } })).toMatchObject({ code: '200', message });
+});
+
+test('a version of the API that GitHub does not know names the variable', () => {
+  const answer = {
+    message: 'The version you specified is not a supported version.',
+    call: 'installation',
+  } as const;
+  expect(verdict(400, answer)).toMatchObject({ message: expect.stringContaining('GITHUB_API_VERSION') });
+});
+
+test('a repository that was transferred is a dead letter that names the new owner', () => {
+  expect(classify({ kind: 'moved', owner: 'Digdir' }, REPO, NOW)).toMatchObject({
+    ...{ kind: 'dead', code: '301', message: expect.stringContaining('now belongs to Digdir') },
+    hint: expect.stringMatching(/Correct dispatch_repo.*ALLOWED_OWNERS/),
   });
 });
 
@@ -125,7 +137,7 @@ describe('a rate limit pauses the queue, and uses up no attempt', () => {
       403,
       { headers: { 'retry-after': 'Thu, 05 Mar 2026 11:00:00 GMT' } },
       'secondary',
-      0,
+      SECONDS,
     ],
     ['Retry-After that is neither', 429, { headers: { 'retry-after': 'soon' } }, 'secondary', undefined],
     ['its message alone', 403, { message: secondary }, 'secondary', undefined],
@@ -195,9 +207,6 @@ describe('a rate limit pauses the queue, and uses up no attempt', () => {
 
   test('calls left pause nothing', () => {
     const headers = { 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': reset };
-    expect(verdict(204, { headers })).toEqual({
-      ...{ kind: 'delivered', code: '204', limit: undefined },
-      repositoryResolved: true,
-    });
+    expect(verdict(204, { headers })).toEqual({ kind: 'delivered', code: '204', limit: undefined });
   });
 });

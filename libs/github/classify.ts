@@ -15,6 +15,8 @@ export function classify(result: ApiResult, repo: string, now: number): Verdict 
       return unanswered('network', `GitHub cannot be reached: ${result.message}`);
     case 'key':
       return unanswered('auth', `GITHUB_PRIVATE_KEY_PATH ${result.message}`);
+    case 'moved':
+      return moved(repo, result.owner);
     case 'response':
       return classifyResponse(result, repo, now);
     default:
@@ -23,7 +25,14 @@ export function classify(result: ApiResult, repo: string, now: number): Verdict 
 }
 
 function unanswered(code: 'timeout' | 'network' | 'auth', message: string): Verdict {
-  return { kind: 'retry', code, message, repositoryResolved: false };
+  return { kind: 'retry', code, message };
+}
+
+function moved(repo: string, owner: string): Verdict {
+  return {
+    ...{ kind: 'dead', code: '301', message: `GitHub says that ${repo} now belongs to ${owner}` },
+    hint: `${repo} was transferred to ${owner}. Correct dispatch_repo, allow that owner in ALLOWED_OWNERS if it should be, and discard this one.`,
+  };
 }
 
 function classifyResponse(response: ApiResponse, repo: string, now: number): Verdict {
@@ -32,20 +41,29 @@ function classifyResponse(response: ApiResponse, repo: string, now: number): Ver
   const message = `GitHub answered ${status}${response.message && `: ${response.message}`} (${call})`;
 
   const refused = refusedLimit(response, now);
-  if (refused) return { kind: 'pause', code, message, limit: refused, repositoryResolved: false };
+  if (refused) return { kind: 'pause', code, message, limit: refused };
 
-  const accepted = status >= 200 && status < 300;
-  const about = {
-    limit: exhaustedLimit(response.headers, now),
-    repositoryResolved: call === 'dispatch' && (accepted || status === 404),
-  };
-  if (accepted) return { kind: 'delivered', code, ...about };
-  if (status >= 500 || status === 408 || status === 401) return { kind: 'retry', code, message, ...about };
-  // GITHUB_APP_ID is wrong, which is a fault of this service and not of the dispatch.
+  const limit = exhaustedLimit(response.headers, now);
+  if (call === 'dispatch' && status === 204) return { kind: 'delivered', code, limit };
+  if (status < 400) return { kind: 'retry', code, message: foreign(response), limit };
+  if (status >= 500 || status === 408 || status === 401) return { kind: 'retry', code, message, limit };
+  // Faults of this service, and not of the dispatch: GITHUB_APP_ID is wrong, or GITHUB_API_VERSION.
   if (status === 404 && /integration not found/i.test(response.message)) {
-    return { kind: 'retry', code: 'auth', message, ...about };
+    return { kind: 'retry', code: 'auth', message, limit };
   }
-  return { kind: 'dead', code, message, hint: hint(response, repo), ...about };
+  if (status === 400 && /not a supported version/i.test(response.message)) {
+    return {
+      kind: 'retry',
+      code,
+      message: `${message}. Set GITHUB_API_VERSION to one that it supports`,
+      limit,
+    };
+  }
+  return { kind: 'dead', code, message, hint: hint(response, repo), limit };
+}
+
+function foreign({ status, call }: ApiResponse): string {
+  return `Something between the dispatcher and GitHub answered ${status} (${call}), such as the sign-in page of a proxy: check the proxy on the way to GitHub, and GITHUB_API_URL`;
 }
 
 function hint({ status, message }: ApiResponse, repo: string): string {

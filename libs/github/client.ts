@@ -2,11 +2,13 @@ import type { Logger } from '@flux-dispatch/runtime/log';
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
 import packageJson from './package.json' with { type: 'json' };
-import { exhaustedLimit } from './rate-limit.ts';
+import { createTransport } from './transport.ts';
 import type { RateLimit } from './verdict.ts';
 
 export interface ClientOptions {
   readonly apiUrl: string;
+  /** The version of GitHub's REST API, such as `2026-03-10`. Octokit names none: GitHub's default would then decide. */
+  readonly apiVersion: string;
   readonly appId: string;
   /** For one call, in milliseconds. */
   readonly timeoutMs: number;
@@ -25,45 +27,22 @@ export interface Credentials {
   readonly installationId?: number;
 }
 
-// Octokit sends none: GitHub's default of the day would then decide.
-// https://docs.github.com/en/rest/about-the-rest-api/api-versions
-const API_VERSION = '2022-11-28';
-
 /**
  * Makes Octokits for the App. That of an installation keeps its token, which @octokit/auth-app renews before it expires.
  * Octokit's plugins for retries and throttling stay off: the queue owns the retries.
  */
 export function clientFactory(options: ClientOptions): (credentials: Credentials) => Octokit {
-  const { apiUrl, appId, timeoutMs, onExhausted, log } = options;
-
-  /**
-   * A fetch with a timeout of its own. @octokit/auth-app's token calls do not see the request's signal, and one that
-   * hangs would block every later call for its installation.
-   */
-  const limitedFetch: typeof fetch = async (input, init) => {
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const signal = init?.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
-    const response = await fetch(input, { ...init, signal });
-    if (response.ok && response.status !== 204) {
-      const limit = exhaustedLimit(Object.fromEntries(response.headers), Date.now());
-      if (limit) onExhausted(limit);
-    }
-    return response;
-  };
+  const { apiUrl, appId, log } = options;
   const trace = (message: string) => log.debug({ source: 'octokit' }, message);
+  const request = { fetch: createTransport(options) };
 
-  return credentials => {
-    const client = new Octokit({
+  return credentials =>
+    new Octokit({
       baseUrl: apiUrl,
       userAgent: `flux-dispatch/${packageJson.version}`,
       authStrategy: createAppAuth,
       auth: { appId, ...credentials },
       log: { debug: trace, info: trace, warn: trace, error: trace },
-      request: { fetch: limitedFetch },
+      request,
     });
-    client.hook.before('request', ({ headers }) => {
-      headers['x-github-api-version'] = API_VERSION;
-    });
-    return client;
-  };
 }

@@ -1,20 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { type GitHubStubOptions, startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { createLogger } from '@flux-dispatch/runtime/log';
-import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
+import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
-import { startRecordingProxy } from '@flux-dispatch/testbed/recording-proxy';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { AppOptions } from './app.ts';
-import { createGitHub } from './github.ts';
-import { parsePrivateKey } from './private-key.ts';
-import type { ErrorCode, Verdict } from './verdict.ts';
+import { OWNERS, openDoor } from '../../test/support/door.ts';
 
 const LOOK_UP = 'GET /repos/Altinn/dialogporten/installation';
 const TOKEN = 'POST /app/installations/1001/access_tokens';
 const DISPATCH = 'POST /repos/Altinn/dialogporten/dispatches';
-const OWNERS = { Altinn: 1001, Digdir: 1002 };
 const SECONDS = 1000;
 const MINUTES = 60 * SECONDS;
 
@@ -29,51 +21,9 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
 afterEach(() => void vi.useRealTimers());
 const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
 
-interface Desk extends AsyncDisposable {
-  readonly stub: Awaited<ReturnType<typeof startGitHubStub>>;
-  readonly proxy: Awaited<ReturnType<typeof startRecordingProxy>>;
-  attempt(repo?: string): Promise<Verdict>;
-  /** Sends a dispatch once: the status of GitHub's answer, or why there is none. */
-  send(repo?: string): Promise<ErrorCode>;
-  /** The calls on the wire since it was last asked, such as "GET /app". */
-  calls(): string[];
-}
-
-async function desk(options: Partial<AppOptions> = {}, stubOptions: Partial<GitHubStubOptions> = {}) {
-  await using stack = new AsyncDisposableStack();
-  const now = () => Date.now();
-  const stub = stack.use(await startGitHubStub({ ...credentials.stub, owners: OWNERS, now, ...stubOptions }));
-  const proxy = stack.use(await startRecordingProxy(stub.url));
-  const github = createGitHub({
-    apiUrl: proxy.url,
-    appId: credentials.appId,
-    privateKey: reloadedFile(credentials.privateKeyPath, parsePrivateKey),
-    timeoutMs: 10 * SECONDS,
-    onExhausted: () => undefined,
-    log: createLogger('test', 'fatal'),
-    ...options,
-  });
-  const attempt = (repo = 'Altinn/dialogporten') =>
-    github.attempt({ repo, event_type: 'flux-deploy', payload: { product: 'dialogporten' } });
-  let seen = 0;
-  const started = stack.move();
-  return {
-    stub,
-    proxy,
-    attempt,
-    send: async (repo?: string) => (await attempt(repo)).code,
-    calls() {
-      const calls = proxy.requests.slice(seen).map(({ method, path }) => `${method} ${path}`);
-      seen = proxy.requests.length;
-      return calls;
-    },
-    [Symbol.asyncDispose]: () => started.disposeAsync(),
-  } satisfies Desk;
-}
-
 describe('the installation and its token', () => {
   test('are asked for once for an owner, in whatever case, also by dispatches at the same time', async () => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     const repos = ['Altinn/dialogporten', 'altinn/correspondence', 'ALTINN/Dialogporten'];
     expect(await Promise.all(repos.map(d.send))).toEqual(['204', '204', '204']);
     expect(await d.send()).toBe('204');
@@ -88,7 +38,7 @@ describe('the installation and its token', () => {
   });
 
   test('are other ones for another owner', async () => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     await d.send();
     d.calls();
     expect(await d.send('Digdir/roadmap')).toBe('204');
@@ -100,13 +50,13 @@ describe('the installation and its token', () => {
   });
 
   test('GITHUB_INSTALLATION_ID given: it is not looked up', async () => {
-    await using d = await desk({ installationId: OWNERS.Altinn });
+    await using d = await openDoor(credentials, { installationId: OWNERS.Altinn });
     expect([await d.send(), await d.send()]).toEqual(['204', '204']);
     expect(d.calls()).toEqual([TOKEN, DISPATCH, DISPATCH]);
   });
 
   test('a token is renewed before it expires', async () => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     await d.send();
     pass(58 * MINUTES);
     await d.send();
@@ -117,7 +67,7 @@ describe('the installation and its token', () => {
   });
 
   test('a token that has expired early is replaced within the attempt', async () => {
-    await using d = await desk({}, { tokenTtlMs: 10 * SECONDS });
+    await using d = await openDoor(credentials, {}, { tokenTtlMs: 10 * SECONDS });
     await d.send();
     d.calls();
     pass(11 * SECONDS);
@@ -126,7 +76,7 @@ describe('the installation and its token', () => {
   });
 
   test('so is one that was revoked, by each of the dispatches that had it', async () => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     await d.send();
     d.stub.clear();
     d.stub.revokeTokens();
@@ -143,7 +93,7 @@ describe('the installation and its token', () => {
   });
 
   test('a token that is refused although it is fresh: 401, after one more try', async () => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     await d.send();
     d.calls();
     pass(5 * SECONDS);
@@ -161,7 +111,7 @@ describe('the installation and its token', () => {
     ['while its token is cached', 5 * SECONDS, [DISPATCH]],
     ['once its token is to be renewed', 59.5 * MINUTES, [TOKEN]],
   ])('an App that was installed anew is looked up again within the attempt, %s', async (_, ms, refused) => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     await d.send();
     d.calls();
     await using renewed = await startGitHubStub({
@@ -179,28 +129,83 @@ describe('the installation and its token', () => {
 
 describe('what is refused', () => {
   test('a repository without the App says nothing about the others of its owner', async () => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     d.stub.setRepositories({ absent: ['Altinn/typo', 'Altinn/gone'] });
     const repos = ['Altinn/typo', 'Altinn/dialogporten', 'Altinn/gone', 'Altinn/correspondence'];
     expect(await Promise.all(repos.map(d.send))).toEqual(['404', '204', '404', '204']);
   });
 
-  test('404 evicts what was cached', async () => {
-    await using d = await desk();
+  test('404 has the installation looked up again, and keeps its token while it is the same', async () => {
+    await using d = await openDoor(credentials);
     await d.send();
     d.calls();
     d.stub.setRepositories({ absent: ['Altinn/dialogporten'] });
     expect(await d.send()).toBe('404');
-    d.stub.setRepositories({ absent: [] });
+    d.stub.setRepositories({});
     expect(await d.send()).toBe('204');
-    expect(d.calls()).toEqual([DISPATCH, LOOK_UP, TOKEN, DISPATCH]);
+    expect(d.calls()).toEqual([DISPATCH, LOOK_UP, DISPATCH]);
+  });
+
+  // "1,050 misspelt repositories: 67 token calls": none, and hardly a look-up.
+  test('misspelt repositories cost no token, and a look-up a minute at most', async () => {
+    await using d = await openDoor(credentials);
+    await d.send();
+    const misspelt = Array.from({ length: 150 }, (_, n) => `Altinn/typo-${n}`);
+    d.stub.setRepositories({ absent: misspelt });
+    d.calls();
+    for (const repo of misspelt) {
+      pass(SECONDS);
+      expect(await d.send(repo)).toBe('404');
+    }
+    expect(await d.send()).toBe('204');
+    const calls = d.calls();
+    expect(calls.filter(call => call.includes('access_tokens'))).toEqual([]);
+    expect(calls.filter(call => call.includes('/installation')).length).toBeLessThanOrEqual(3);
+    expect(calls.length).toBeLessThanOrEqual(misspelt.length + 4);
+  });
+
+  test('an App that was installed anew is found within a minute, whatever was evicted before', async () => {
+    await using d = await openDoor(credentials);
+    await d.send();
+    d.stub.revokeTokens();
+    pass(5 * SECONDS);
+    expect(await d.send()).toBe('204');
+    await using renewed = await startGitHubStub({
+      ...credentials.stub,
+      owners: { Altinn: 2002 },
+      now: Date.now,
+    });
+    d.proxy.forwardTo(renewed.url);
+    pass(30 * SECONDS);
+    expect(await d.send()).toBe('401');
+    pass(30 * SECONDS);
+    expect(await d.send()).toBe('204');
+  });
+
+  test('401 that lasts costs one token a minute', async () => {
+    await using d = await openDoor(credentials);
+    await d.send();
+    pass(5 * SECONDS);
+    d.stub.setFaults([{ match: { method: 'POST', path: '/repos/' }, action: { status: 401 } }]);
+    const sent = d.send();
+    // For a token under 5 s old, Octokit itself tries again.
+    const refused = () => d.stub.requests.get('POST /repos/{owner}/{repo}/dispatches 401');
+    await until('the fresh token is refused', () => refused() === 2);
+    pass(5 * SECONDS);
+    expect(await sent).toBe('401');
+    d.calls();
+    for (let second = 0; second < 50; second += 10) {
+      pass(10 * SECONDS);
+      expect(await d.send()).toBe('401');
+    }
+    expect(d.calls()).toEqual(Array.from({ length: 5 }, () => DISPATCH));
   });
 
   test.each([
     ['not installed', { notInstalled: ['Altinn'] }, '404', [LOOK_UP]],
     ['suspended', { suspended: ['Altinn'] }, '403', [LOOK_UP, TOKEN]],
   ])('an App that is %s is so until somebody changes it', async (_, settings, status, calls) => {
-    await using d = await desk();
+    await using d = await openDoor(credentials);
     d.stub.setInstallations(settings);
     expect(await d.send()).toBe(status);
     expect(d.calls()).toEqual(calls);
@@ -209,99 +214,35 @@ describe('what is refused', () => {
   });
 });
 
-describe('what goes wrong on the way', () => {
-  test.each([
-    ['the look-up', { method: 'GET', path: '/repos/' }],
-    ['the token', { path: '/app/installations/' }],
-    ['the dispatch', { method: 'POST', path: '/repos/' }],
-  ])('with %s is over with the attempt', async (_, match) => {
-    await using d = await desk({ timeoutMs: 500 });
-    d.stub.setFaults([{ match, times: 1, action: { drop: true } }]);
-    expect([await d.send(), await d.send()]).toEqual(['network', '204']);
-
-    await using slow = await desk({ timeoutMs: 500 });
-    slow.stub.setFaults([{ match, times: 1, action: { latencyMs: MINUTES } }]);
-    expect(await slow.send()).toBe('timeout');
-    await until('it is over', async () => (await slow.send()) === '204');
+describe('a repository that was renamed', () => {
+  test('is found by its old name, by the look-up and by the dispatch', async () => {
+    await using d = await openDoor(credentials);
+    d.stub.setRepositories({ renamed: { 'Altinn/old': 'Altinn/dialogporten' } });
+    expect([await d.send('Altinn/old'), await d.send('Altinn/old')]).toEqual(['204', '204']);
+    expect(d.stub.dispatches.map(({ repo }) => repo)).toEqual(['dialogporten', 'dialogporten']);
+    const { calls } = d;
+    const number = '/repositories/\\d+';
+    expect(calls().join('\n')).toMatch(
+      new RegExp(
+        [
+          'GET /repos/Altinn/old/installation',
+          `GET ${number}/installation`,
+          TOKEN,
+          'POST /repos/Altinn/old/dispatches',
+          `POST ${number}/dispatches`,
+          'POST /repos/Altinn/old/dispatches',
+          `POST ${number}/dispatches`,
+        ].join('\n'),
+      ),
+    );
   });
 
-  test('the time is for the attempt with all its calls', async () => {
-    await using d = await desk({ timeoutMs: 1000 });
-    d.stub.setFaults([{ action: { latencyMs: 400 } }]);
-    expect(await d.send()).toBe('timeout');
-    expect(d.stub.dispatches).toEqual([]);
-  });
-
-  test('a token that does not come holds up no other owner', async () => {
-    await using d = await desk({ timeoutMs: SECONDS });
-    d.stub.setFaults([{ match: { path: '/app/installations/1001/' }, action: { latencyMs: MINUTES } }]);
-    const ended: unknown[] = [];
-    const hanging = [1, 2, 3].map(() => d.send().then(status => ended.push(status)));
-    await d.send('Digdir/roadmap').then(status => ended.push(status));
-    await Promise.all(hanging);
-    expect(ended).toEqual(['204', 'timeout', 'timeout', 'timeout']);
-  });
-});
-
-// The App and its installation each have a limit: the look-up and the token count for one, the dispatch for the other.
-test.each<[string, number, Partial<AppOptions>, string[], Partial<Verdict>]>([
-  ['that for the token', 2, {}, ['primary'], { kind: 'delivered', limit: undefined }],
-  ['the look-up, so the token is refused', 1, {}, ['primary'], { kind: 'pause', code: '403' }],
-  [
-    'those for the token and the dispatch, whose verdict says so itself',
-    1,
-    { installationId: OWNERS.Altinn },
-    ['primary'],
-    { kind: 'delivered', limit: { kind: 'primary', waitMs: expect.any(Number) } },
-  ],
-])('the last call within a limit is reported: %s', async (_, limit, options, exhausted, verdict) => {
-  const limits: string[] = [];
-  await using d = await desk({ ...options, onExhausted: ({ kind }) => limits.push(kind) });
-  d.stub.setRateLimit({ limit, windowMs: MINUTES });
-  expect(await d.attempt()).toMatchObject(verdict);
-  expect(limits).toEqual(exhausted);
-});
-
-describe("the App's key", () => {
-  test('when it is rotated: the new one is used from when it is read, also where there are tokens yet', async () => {
-    await using own = await createCredentials();
-    await using next = await createCredentials();
-    const { privateKeyPath } = own;
-    await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
-    expect(await d.send()).toBe('204');
-
-    await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
-    d.stub.setKeys(next.stub.publicKeys);
-    pass(10 * SECONDS);
-    d.calls();
-    expect(await d.send()).toBe('204');
-    expect(d.calls()).toEqual([LOOK_UP, TOKEN, DISPATCH]);
-  });
-
-  test('when it is taken away first: 401, until the new one is there', async () => {
-    await using own = await createCredentials();
-    await using next = await createCredentials();
-    const { privateKeyPath } = own;
-    await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
-    d.stub.setKeys(next.stub.publicKeys);
-    expect(await d.send()).toBe('401');
-    await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
-    expect(await d.send()).toBe('401');
-    pass(10 * SECONDS);
-    expect(await d.send()).toBe('204');
-  });
-
-  test('is asked for again while it cannot be read, and nothing is sent', async () => {
-    await using own = await createCredentials();
-    const { privateKeyPath } = own;
-    await using d = await desk({ privateKey: reloadedFile(privateKeyPath, parsePrivateKey) }, own.stub);
-    const key = await readFile(privateKeyPath);
-    await writeFile(privateKeyPath, 'half of a k');
-    expect(await d.attempt()).toMatchObject({
-      ...{ kind: 'retry', code: 'auth', message: expect.stringContaining('GITHUB_PRIVATE_KEY_PATH') },
-    });
-    expect(d.calls()).toEqual([]);
-    await writeFile(privateKeyPath, key);
-    expect(await d.send()).toBe('204');
+  test("and transferred is a dead letter, and its new owner's installation is not used for others of the old one", async () => {
+    await using d = await openDoor(credentials);
+    d.stub.setRepositories({ renamed: { 'Altinn/moved': 'Digdir/moved' } });
+    const [moved, other] = await Promise.all([d.attempt('Altinn/moved'), d.attempt()]);
+    expect(moved).toMatchObject({ kind: 'dead', code: '301', hint: expect.stringContaining('Digdir') });
+    expect(other).toMatchObject({ kind: 'delivered' });
+    expect(d.stub.dispatches.map(({ owner }) => owner)).toEqual(['Altinn']);
   });
 });

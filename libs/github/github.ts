@@ -1,4 +1,4 @@
-import { type AppOptions, createApp } from './app.ts';
+import { type AppOptions, createApp, type Send } from './app.ts';
 import { classify } from './classify.ts';
 import { splitRepository } from './repository.ts';
 import type { Verdict } from './verdict.ts';
@@ -13,7 +13,7 @@ export interface RepositoryDispatch {
 }
 
 export interface GitHub {
-  /** Sends a dispatch once, and says what came of it. Only a bug throws. */
+  /** Sends a dispatch once, and says what came of it. Never rejects: a bug of ours is a verdict too. */
   attempt(dispatch: RepositoryDispatch): Promise<Verdict>;
 }
 
@@ -21,15 +21,33 @@ export interface GitHub {
 export function createGitHub(options: AppOptions): GitHub {
   const app = createApp(options);
   return {
-    async attempt({ repo, event_type, payload }) {
-      const { owner, name } = splitRepository(repo);
-      const result = await app.call('dispatch', repo, (client, signal) =>
-        client.request('POST /repos/{owner}/{repo}/dispatches', {
-          ...{ owner, repo: name, event_type, client_payload: payload },
-          request: { signal },
-        }),
-      );
-      return classify(result, repo, Date.now());
+    async attempt(dispatch) {
+      const { repo } = dispatch;
+      try {
+        return classify(await app.call('dispatch', repo, dispatching(dispatch)), repo, Date.now());
+      } catch (error) {
+        return unexpected(error);
+      }
     },
+  };
+}
+
+function dispatching({ repo, event_type, payload }: RepositoryDispatch): Send {
+  const { owner, name } = splitRepository(repo);
+  return (client, signal) =>
+    client.request('POST /repos/{owner}/{repo}/dispatches', {
+      ...{ owner, repo: name, event_type, client_payload: payload },
+      request: { signal },
+    });
+}
+
+/** Another attempt may find another state, or another version of this service, and goes better. */
+function unexpected(error: unknown): Verdict {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  return {
+    kind: 'retry',
+    code: 'internal',
+    message: `Unexpected error in the dispatcher: ${message}`,
+    stack,
   };
 }

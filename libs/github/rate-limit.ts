@@ -1,9 +1,14 @@
 import type { ApiResponse, ResponseHeaders } from './api-result.ts';
 import type { RateLimit } from './verdict.ts';
 
+// GitHub's own waits are between seconds and an hour. A header that says otherwise is wrong, and must neither stop the
+// queue for years nor have it call again at once.
+const SHORTEST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 65 * 60_000;
+
 /**
  * The limit for which GitHub refused a call; undefined where it answered for another reason. Pure.
- * @param now milliseconds since the epoch, to which `x-ratelimit-reset` is compared
+ * @param now milliseconds since the epoch, for an answer that does not say when it was given
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
  */
 export function refusedLimit(response: ApiResponse, now: number): RateLimit | undefined {
@@ -23,20 +28,42 @@ export function exhaustedLimit(headers: ResponseHeaders, now: number): RateLimit
 }
 
 function isExhausted(headers: ResponseHeaders): boolean {
-  return String(headers['x-ratelimit-remaining']) === '0';
+  return text(headers, 'x-ratelimit-remaining') === '0';
 }
 
+/** How long GitHub asks to wait, within reason, in milliseconds; undefined where it does not say. */
 function waitMs(headers: ResponseHeaders, now: number): number | undefined {
-  const retryAfter = headers['retry-after'];
-  if (retryAfter !== undefined && retryAfter !== '') {
-    const seconds = Number(retryAfter);
-    const ms = Number.isNaN(seconds) ? Date.parse(String(retryAfter)) - now : seconds * 1000;
-    if (!Number.isNaN(ms)) return Math.max(0, ms);
-  }
-  const reset = Number(headers['x-ratelimit-reset'] ?? Number.NaN);
-  if (isExhausted(headers) && !Number.isNaN(reset)) {
-    // A second more: the limit ends within the second that the header names.
-    return Math.max(0, reset * 1000 - now) + 1000;
-  }
-  return undefined;
+  // Moments that GitHub names are by its own clock, and ours may be an hour off.
+  const answeredAt = httpDate(text(headers, 'date')) ?? now;
+  const ms = retryAfterMs(headers, answeredAt) ?? untilResetMs(headers, answeredAt);
+  return ms === undefined ? undefined : Math.min(Math.max(ms, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
+}
+
+function retryAfterMs(headers: ResponseHeaders, answeredAt: number): number | undefined {
+  const value = text(headers, 'retry-after');
+  const seconds = number(value);
+  if (seconds !== undefined) return seconds * 1000;
+  const date = httpDate(value);
+  return date === undefined ? undefined : date - answeredAt;
+}
+
+function untilResetMs(headers: ResponseHeaders, answeredAt: number): number | undefined {
+  if (!isExhausted(headers)) return undefined;
+  const reset = number(text(headers, 'x-ratelimit-reset'));
+  // A second more: the limit ends within the second that the header names.
+  return reset === undefined ? undefined : reset * 1000 - answeredAt + 1000;
+}
+
+function text(headers: ResponseHeaders, name: string): string {
+  return String(headers[name] ?? '').trim();
+}
+
+function number(value: string): number | undefined {
+  return value === '' || Number.isNaN(Number(value)) ? undefined : Number(value);
+}
+
+/** A date as HTTP writes it, in milliseconds since the epoch. `Date.parse` alone makes a date of nearly any text. */
+function httpDate(value: string): number | undefined {
+  const ms = /^[A-Z][a-z]+, .+ GMT$/.test(value) ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
 }

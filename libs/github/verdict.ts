@@ -5,8 +5,8 @@ export interface RateLimit {
   readonly waitMs: number | undefined;
 }
 
-/** The HTTP status of an answer, or why there was none. */
-export type ErrorCode = `${number}` | 'timeout' | 'network' | 'auth';
+/** The HTTP status of an answer, or why there was none; `internal` where our own code failed. */
+export type ErrorCode = `${number}` | 'timeout' | 'network' | 'auth' | 'internal';
 
 /** Whether GitHub refused the App's own credentials, or they could not be read. */
 export function isAuthError(code: ErrorCode): boolean {
@@ -14,11 +14,6 @@ export function isAuthError(code: ErrorCode): boolean {
 }
 
 interface Answered {
-  /**
-   * Whether GitHub has said if the repository exists: it accepted the dispatch or answered it with 404. From then on the
-   * repository may have a label value of its own in metrics.
-   */
-  readonly repositoryResolved: boolean;
   /** Set where the answer was the last that GitHub gives for now, whatever else it says. */
   readonly limit?: RateLimit | undefined;
 }
@@ -28,7 +23,13 @@ export type Verdict =
   /** GitHub accepted the dispatch. */
   | (Answered & { readonly kind: 'delivered'; readonly code: `${number}` })
   /** Another attempt may succeed. */
-  | (Answered & { readonly kind: 'retry'; readonly code: ErrorCode; readonly message: string })
+  | (Answered & {
+      readonly kind: 'retry';
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** Of an error that our own code did not expect: where it was thrown. */
+      readonly stack?: string | undefined;
+    })
   /** Refused for the number of calls: this does not count as an attempt. */
   | (Answered & {
       readonly kind: 'pause';

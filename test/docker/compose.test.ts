@@ -17,7 +17,7 @@ const DISPATCH_CONCURRENCY = 16;
 const GONE = 'Altinn/gone';
 
 const project = `flux-dispatch-test-${randomUUID().slice(0, 8)}`;
-// Ports that Docker chooses, so that it is in nobody's way. `env` adds to the environment that is there, which may name
+// Ports that Docker chooses, so that none is in use already. `env` adds to the environment that is there, which may name
 // further compose files.
 const COMPOSE = [
   ...['INGEST_PORTS=0', 'BOARD_PORT=0', 'GITHUB_STUB_PORT=0'],
@@ -79,7 +79,7 @@ describe.skipIf(inject('noDocker') !== '')('docker compose up --build', () => {
     }
   });
 
-  test("the demo's events go as the story says, and do so again", async () => {
+  test("the demo's events have the expected outcomes, also the second time", async () => {
     const github = await url('github-stub', 9999);
     for (const dispatches of [4, 8]) {
       const account = await compose('run', '--rm', '-T', 'demo-events');
@@ -88,7 +88,7 @@ describe.skipIf(inject('noDocker') !== '')('docker compose up --build', () => {
     }
   });
 
-  test('what GitHub does not take is a dead letter on the board, for whoever has the password', async () => {
+  test('what GitHub refuses is a dead letter on the board, behind its password', async () => {
     await setFaults(await url('github-stub', 9999), [
       { match: { method: 'POST', repo: GONE }, action: { status: 404 } },
     ]);

@@ -42,7 +42,7 @@ export async function settle(flux: Flux, ledger: Ledger, githubUrl: string): Pro
     const missing = ledger.missing(await lookAtGitHub(githubUrl), []);
     return ledger.accepted === flux.deployments && missing.length === 0;
   };
-  // What is not settled by then is told by the figures rather than by a timeout.
+  // What is not settled by then shows in the figures, which say more than a timeout.
   await until('all that was accepted is at GitHub', settled, 150_000).catch(() => undefined);
   await flux[Symbol.asyncDispose]();
   await until('what came at the end is there too', settled, 30_000).catch(() => undefined);

@@ -87,7 +87,7 @@ async function openContainers(): Promise<Containers> {
   const secrets = { CREDENTIALS_PATH: '/credentials', HMAC_TOKEN: TOKEN, BOARD_PASSWORD: 'image-test' };
   await docker(
     ...['run', '--rm', ...common, ...CONFINED, ...entrypoint, '-v', `${name}:/credentials`],
-    ...[...variables(secrets), DEMO_IMAGE, 'apps/demo/credentials.ts'],
+    ...[...variables(secrets), DEMO_IMAGE, 'dev/demo/credentials.ts'],
   );
   const confined = [...CONFINED, '-v', `${name}:/credentials:ro`];
   const stubEnv = {
@@ -126,7 +126,7 @@ describe.skipIf(inject('noDocker') !== '')('the image', () => {
     await docker('compose', 'build', 'ingest', 'github-stub');
   });
 
-  test('runs as a user that Kubernetes can tell from root, and says what it is', async () => {
+  test('runs as a numeric user that Kubernetes accepts as non-root, and has its labels', async () => {
     const [image] = JSON.parse(await docker('image', 'inspect', IMAGE));
     process.stdout.write(`The image has ${Math.round(image.Size / 1e6)} MB\n`);
     expect(image.Config).toMatchObject({

@@ -48,7 +48,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
   const redis = stack.use(await acquireRedis({ path, controllable: true, appendfsync: 'always' }));
   const credentials = stack.use(await createCredentials());
   const github = stack.use(await startGitHubStub(credentials.stub));
-  // Koa would tell of every request whose sender has been killed.
+  // Koa would log every request whose sender has been killed.
   github.app.silent = true;
   const system = stack.use(
     await startSystem({
@@ -108,7 +108,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
       await until(`GitHub has received ${count} more`, () => github.received >= before + count, 60_000);
     },
     async settle() {
-      // What is not settled by then is told by the figures rather than by a timeout.
+      // What is not settled by then shows in the figures, which say more than a timeout.
       await until('all is accepted, and the queue is empty', settled, SETTLED_WITHIN_MS).catch(
         () => undefined,
       );

@@ -231,7 +231,7 @@ fault('Redis without its replicas ×5', { twice: 'for a fault in between' }, clu
   withRedisRefusing(cluster, 'min-replicas-to-write', '1', '0'),
 );
 
-/** Has Redis refuse writes by this setting, five times, until Flux has been told so, and then take them again. */
+/** Has Redis refuse writes by this setting, five times, until Flux has had answers of 503, and then take them again. */
 async function withRedisRefusing(cluster: Cluster, setting: string, refusing: string, taking: string) {
   const { flux, github, redis, ledger, dispatches } = cluster;
   github.setFaults(SLOW_GITHUB);
@@ -240,9 +240,9 @@ async function withRedisRefusing(cluster: Cluster, setting: string, refusing: st
     const before = flux.deploy(40);
     await some;
     await redis.configure(setting, refusing);
-    const told = ledger.refused + 20;
+    const enough = ledger.refused + 20;
     const meanwhile = flux.deploy(20);
-    await until('Flux is told', () => ledger.refused >= told);
+    await until('events are refused', () => ledger.refused >= enough);
     await redis.configure(setting, taking);
     await Promise.all([before, meanwhile]);
     ledger.injected();

@@ -149,9 +149,9 @@ function deployment(name: string): Buffer {
   return fluxEvent({ name, metadata: { dispatch_repo: 'Altinn/dialogporten', env: 'at23', revision } });
 }
 
-// BullMQ's workers have been deaf in ways of their own, none of which is left to be had. A dispatcher that Redis forbids
-// to wait for jobs is just as deaf: it runs, Redis answers it, and it hears of nothing that arrives.
-test('/healthz of a dispatcher that has gone deaf fails until it hears again', async () => {
+// BullMQ's workers have stopped noticing jobs in ways that cannot be reproduced any more. A dispatcher that Redis forbids to
+// wait for jobs behaves the same: it runs, Redis answers it, and it notices nothing that arrives.
+test('/healthz of a dispatcher fails while it no longer notices new jobs', async () => {
   await using single = await acquireRedis({
     path: inject('path'),
     controllable: true,
@@ -168,15 +168,15 @@ test('/healthz of a dispatcher that has gone deaf fails until it hears again', a
   const dispatchers = system.dispatchers.map(({ opsUrl }) => `${opsUrl}/healthz`);
   const statuses = () => Promise.all(dispatchers.map(async url => (await fetch(url)).status));
 
-  await postEvent(ingest.eventsUrl, deployment('heard'), credentials.token);
+  await postEvent(ingest.eventsUrl, deployment('noticed'), credentials.token);
   await until('it is at GitHub', () => github.received === 1);
   await client.acl('SETUSER', 'default', '-bzpopmin');
-  // What they wait for already they would still hear.
+  // A wait that has begun before would still end with the next job.
   const waiting = async () => !/^blocked_clients:0\r?$/m.test(await client.info('clients'));
   await until('none waits any more', async () => !(await waiting()));
-  await postEvent(ingest.eventsUrl, deployment('unheard'), credentials.token);
+  await postEvent(ingest.eventsUrl, deployment('unnoticed'), credentials.token);
   expect(await statuses()).toEqual([200, 200]);
-  await until('both are found deaf', async () => (await statuses()).every(status => status === 503), 90_000);
+  await until('both are unhealthy', async () => (await statuses()).every(status => status === 503), 90_000);
   expect(github.received).toBe(1);
   const answer = await fetch(dispatchers[0] ?? '');
   expect(await answer.json()).toMatchObject({ reason: expect.stringMatching(/takes none: restart it/) });
@@ -184,14 +184,14 @@ test('/healthz of a dispatcher that has gone deaf fails until it hears again', a
   // A restart would help; so does the end of the cause.
   await client.acl('SETUSER', 'default', '+bzpopmin');
   await until('it is at GitHub', () => github.received === 2);
-  await until('both are well', async () => (await statuses()).every(status => status === 200));
+  await until('both are healthy', async () => (await statuses()).every(status => status === 200));
 });
 
 interface Load {
   /** Injects the fault amid one wave of deployments, and with another. Resolves when Flux is through with them. */
   deployWhile<T>(fault: () => Promise<T>): Promise<T>;
   injected(): void;
-  /** Resolves when all that was deployed is accepted and at GitHub, and all processes are well. */
+  /** Resolves when all that was deployed is accepted and at GitHub, and all processes are healthy. */
   settled(): Promise<void>;
 }
 
@@ -213,7 +213,7 @@ async function underLoad(task: TestContext['task'], run: (load: Load) => Promise
   const settled = async () => {
     const delivered = () => ledger.accepted === flux.deployments && ledger.missing(github, []).length === 0;
     await until('all is accepted and at GitHub', delivered, SETTLED_WITHIN_MS);
-    await until('all are well', async () => (await ailments(system)).length === 0);
+    await until('all are healthy', async () => (await ailments(system)).length === 0);
   };
   await run({
     async deployWhile(fault) {

@@ -255,7 +255,7 @@ describe('NetworkPolicies', () => {
     expect(allowed('board')).toEqual([[['ingress-nginx'], [{ port: 'http' }]], scrapers]);
   });
 
-  test('nobody gets in where no namespace is named', async context => {
+  test('let no one in where no namespace is named', async context => {
     const { get } = await (await chart(context)).render(
       ...[...MINIMAL, ...BOARD],
       ...[

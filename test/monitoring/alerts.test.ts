@@ -15,7 +15,7 @@ const RUNBOOK = join(import.meta.dirname, '../../docs/operations.md');
 
 test('the alerts fire when they should, and only then', async context => {
   const promtool = await onPath('promtool', 'prometheus', context);
-  const run = (...args: string[]) => promisify(execFile)(promtool, args, { timeout: 50_000 });
+  const run = (...args: string[]) => promisify(execFile)(promtool, args, { timeout: 170_000 });
   await run('check', 'rules', RULES);
   await run('test', 'rules', RULE_TESTS);
 });

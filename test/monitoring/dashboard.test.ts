@@ -12,7 +12,7 @@ const shown = panels.filter(({ type }) => type !== 'row');
 const queries = shown.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
 const sectionsOf = ({ links = [] }: Panel) => links.map(({ url }) => url.split('#')[1] ?? '');
 
-test('it is the one that is meant', () => {
+test('has its uid and its panels', () => {
   expect(uid).toBe('flux-dispatch');
   expect(shown.length).toBeGreaterThan(20);
 });
@@ -32,7 +32,7 @@ test('every metric of flux-dispatch is in it', async () => {
   expect(missing.map(([name]) => name)).toEqual([]);
 });
 
-test('every query keeps to the installation that is looked at', () => {
+test('every query selects the installation of its variable', () => {
   for (const query of queries.filter(query => !query.includes('ALERTS{'))) {
     const selectors = query.match(/\{[^}]*\}/g);
     expect.soft(selectors?.length, query).toBeGreaterThan(0);
@@ -66,7 +66,7 @@ test('every panel says what is healthy, and in which section of the runbook to r
   });
 });
 
-test('what stands on top counts over the same time as the alert, and changes its colour where the alert does', async () => {
+test('the panels on top count over the same time as their alerts, and change colour at the same limits', async () => {
   const [, ...rules] = (await readFile(RULES, 'utf8')).split('- alert: ');
   const limits = new Map(
     rules.map(rule => [

@@ -3,10 +3,10 @@ import { fluxEvent, type IngestAnswer, ociRevision, postEvent } from '@flux-disp
 import type { Ledger } from './ledger.ts';
 
 /** How much faster than Flux's own the waits between its tries are here, so that the faults take minutes, not hours. */
-const HASTE = 4;
+const SPEED = 4;
 const BACKOFF_S = [2, 4, 8, 16];
 
-/** Together these tell, one deployment after another, of all that there are; each so often, unless it has to try again. */
+/** Together these report all deployments, one after another; each so often, unless it has to try again. */
 const RECONCILERS = 10;
 const INTERVAL_MS = 100;
 
@@ -21,9 +21,9 @@ export interface Flux extends AsyncDisposable {
 }
 
 /**
- * Flux, as far as ingest can tell: kustomize-controller, which tells of each deployment once, and again at every
- * interval for as long as it runs, with a newer time and another message; and notification-controller, which tries an
- * event again after a connection error, a 429 or a 5xx, at most four times, after 2, 4, 8 and 16 s or when it is told to.
+ * Flux, as ingest sees it: kustomize-controller, which reports each deployment once, and again at every interval for as
+ * long as it runs, with a newer time and another message; and notification-controller, which tries an event again after
+ * a connection error, a 429 or a 5xx, at most four times, after 2, 4, 8 and 16 s or after `Retry-After`.
  * https://github.com/fluxcd/notification-controller/blob/main/internal/notifier/client.go
  * @param ingests asked before every try for where the replicas are, which are taken in turn as a Service does
  */
@@ -54,8 +54,8 @@ export function startFlux(ingests: () => readonly string[], token: string, ledge
       const answer = await post(deployment);
       const again = !answer || answer.status === 429 || (answer.status >= 500 && answer.status !== 501);
       if (!again || backoff === undefined) return;
-      const told = answer?.headers.get('retry-after');
-      await delay(((told ? Number(told) : backoff) * 1000) / HASTE);
+      const retryAfter = answer?.headers.get('retry-after');
+      await delay(((retryAfter ? Number(retryAfter) : backoff) * 1000) / SPEED);
     }
   }
 

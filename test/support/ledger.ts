@@ -3,7 +3,7 @@ import type { IngestAnswer } from '@flux-dispatch/testbed/flux';
 
 /** What went in and what came out over one fault: a line of the table. */
 export interface Figures {
-  /** Events that Flux has posted, tries in vain and repeats of the interval included. */
+  /** Events that Flux has posted, failed attempts and repeats of the interval included. */
   readonly events: number;
   /** Deployments that ingest has promised to dispatch. */
   readonly accepted: number;
@@ -24,7 +24,7 @@ declare module 'vitest' {
   }
 }
 
-/** The figures, and what they alone do not tell. */
+/** The figures, and what they alone do not show. */
 export interface Balance {
   readonly figures: Figures;
   /** Deployments with more than one dispatch id, promised or received: "dispatched once" is broken. */

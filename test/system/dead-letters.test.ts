@@ -1,6 +1,7 @@
 import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
 import { connectPatient } from '@flux-dispatch/queue/redis';
@@ -14,10 +15,12 @@ import { until } from '@flux-dispatch/testbed/until';
 import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { describe, expect, inject, test } from 'vitest';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const REPO = 'Altinn/gone';
+const HOUR_MS = 3_600_000;
 
-interface Desk extends AsyncDisposable {
+interface TestSystem extends AsyncDisposable {
   readonly stub: RunningGitHubStub;
   readonly system: System;
   readonly redis: Redis;
@@ -35,6 +38,9 @@ interface Desk extends AsyncDisposable {
   parked(is?: (entry: DeadLetter) => boolean): Promise<Job<DeadLetter>>;
   /** How many calls GitHub has had for dispatches. */
   calls(): number;
+  /** Puts a dispatch that waits for its next attempt off until `resume`. */
+  postpone(id: string): Promise<unknown>;
+  resume(id: string): Promise<void>;
   /** Ends the claim of an entry before its cooldown is over. */
   endCooldown(entry: Job<DeadLetter>): Promise<void>;
 }
@@ -45,7 +51,7 @@ function answering(status: number): FaultRule[] {
 }
 
 /** Two replicas of each process, and a repository that GitHub does not know. */
-async function openDesk(env: Record<string, string> = {}): Promise<Desk> {
+async function openSystem(env: Record<string, string> = {}): Promise<TestSystem> {
   await using stack = new AsyncDisposableStack();
   const credentials = stack.use(await createCredentials());
   const stub = stack.use(await startGitHubStub(credentials.stub));
@@ -54,17 +60,18 @@ async function openDesk(env: Record<string, string> = {}): Promise<Desk> {
   const system = stack.use(
     await startSystem({
       ...{ redisUrl, githubUrl: stub.url, credentials, ingests: 2, dispatchers: 2 },
-      env: { DISPATCH_RATE: 'off', ...env },
+      env: { ...UNHURRIED, ...env },
     }),
   );
   const log = createLogger('test', 'fatal');
   const redis = connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const entries = openDeadLetters(redis, system.prefix, log).queue;
+  const dispatches = openDispatchQueue(redis, system.prefix, log);
   let sent = 0;
   const opened = stack.move();
   return {
-    ...{ stub, system, redis, entries, dispatches: openDispatchQueue(redis, system.prefix, log) },
+    ...{ stub, system, redis, entries, dispatches },
     async send(minute, artifact, failure) {
       const { eventsUrl } = system.ingests[sent++ % 2] ?? { eventsUrl: '' };
       const event = fluxEvent({
@@ -107,6 +114,18 @@ async function openDesk(env: Record<string, string> = {}): Promise<Desk> {
           sum + (endpoint.startsWith('POST /repos/{owner}/{repo}/dispatches') ? count : 0),
         0,
       ),
+    postpone: id =>
+      until(`${id} waits for its next attempt`, async () => {
+        const job = await dispatches.getJob(id);
+        // Refused while an attempt is under way.
+        return job?.changeDelay(HOUR_MS).then(
+          () => true,
+          () => false,
+        );
+      }),
+    async resume(id) {
+      await (await dispatches.getJob(id))?.promote();
+    },
     async endCooldown({ data }) {
       await redis.del(claimKeys(system.prefix).claim(data.dedup_id ?? ''));
     },
@@ -119,8 +138,8 @@ async function sum(system: System, metric: string): Promise<number> {
   return values.reduce((total, value) => total + value, 0);
 }
 
-test('404: one call, one entry with what to do; repeats within the cooldown cost nothing', async () => {
-  await using d = await openDesk();
+test('404: one call, and one entry that says what to do; repeats within the cooldown make no further calls', async () => {
+  await using d = await openSystem();
   const { outcome, id } = await d.deploy('v1');
   expect(outcome).toBe('enqueued');
   const entry = await d.parked();
@@ -152,8 +171,8 @@ test('404: one call, one entry with what to do; repeats within the cooldown cost
   });
 });
 
-test('after the cooldown the next event tries again by itself: dead, the entry is up to date; delivered, it is gone', async () => {
-  await using d = await openDesk();
+test('after the cooldown the next event makes a new attempt: a failure updates the entry, a delivery removes it', async () => {
+  await using d = await openSystem();
   await d.deploy('v1');
   const first = await d.parked();
   await d.endCooldown(first);
@@ -171,7 +190,7 @@ test('after the cooldown the next event tries again by itself: dead, the entry i
 });
 
 test('DEAD_LETTER_COOLDOWN=0s ends the claim at once', async () => {
-  await using d = await openDesk({ DEAD_LETTER_COOLDOWN: '0s' });
+  await using d = await openSystem({ DEAD_LETTER_COOLDOWN: '0s' });
   await d.deploy('v1');
   await d.parked();
   await until('the claim has ended', async () => (await d.deploy('v1')).outcome === 'enqueued');
@@ -180,7 +199,7 @@ test('DEAD_LETTER_COOLDOWN=0s ends the claim at once', async () => {
 
 describe('Retry', () => {
   test('puts the dispatch back under its claim, and the entry goes', async () => {
-    await using d = await openDesk();
+    await using d = await openSystem();
     const { id } = await d.deploy('v1');
     const entry = await d.parked();
     d.stub.setFaults([]);
@@ -191,8 +210,8 @@ describe('Retry', () => {
     expect(await d.deploy('v1')).toEqual({ outcome: 'duplicate', id });
   });
 
-  test('in vain: it has one entry afterwards, which says so, however often', async () => {
-    await using d = await openDesk();
+  test('that fails again leaves one entry, which counts it, however often', async () => {
+    await using d = await openSystem();
     await d.deploy('v1');
     const first = await d.parked();
     // Its death may come while its entry is still being redriven, so it is tried more than once.
@@ -205,19 +224,23 @@ describe('Retry', () => {
   });
 
   test('has a retry window of its own', async () => {
-    await using d = await openDesk({ DISPATCH_RETRY_WINDOW: '1s' });
-    d.stub.setFaults(answering(500));
-    await d.deploy('v1');
+    await using d = await openSystem({ DISPATCH_RETRY_WINDOW: '1h' });
+    const { id = '' } = await d.deploy('v1');
     const entry = await d.parked();
-    const calls = d.calls();
+    // As if the dispatch had been accepted, and had died, before the window that begins with Retry.
+    const { run, dispatch, ...rest } = entry.data;
+    const { accepted_at, ...others } = dispatch as Dispatch;
+    const older = { ...others, accepted_at: accepted_at - 2 * HOUR_MS };
+    await entry.updateData({ ...rest, run: run - 2 * HOUR_MS, dispatch: older });
+    d.stub.setFaults(answering(500));
     await entry.retry();
-    // More than one try: the first comes at once, within the window.
-    await d.parked(({ run }) => run > entry.data.run);
-    expect(d.calls()).toBeGreaterThan(calls + 1);
+    await d.ended(id, 'retry');
+    d.stub.setFaults([]);
+    await until('it is at GitHub', () => d.stub.dispatches.length === 1);
   });
 
   test('where a newer dispatch holds the claim, only the entry goes', async () => {
-    await using d = await openDesk();
+    await using d = await openSystem();
     await d.deploy('v1');
     const entry = await d.parked();
     await d.endCooldown(entry);
@@ -235,7 +258,7 @@ describe('Retry', () => {
   });
 
   test('of a dispatch that has not ended yet waits for it, and loses nothing', async () => {
-    await using d = await openDesk();
+    await using d = await openSystem();
     const { id = '' } = await d.deploy('v1');
     const entry = await d.parked();
     // Its entry is parked a moment before that.
@@ -254,27 +277,29 @@ describe('Retry', () => {
 
 describe('two dispatches of the same dedup id', () => {
   test('an older failure that ends as superseded leaves the entry of the newer one alone', async () => {
-    await using d = await openDesk();
+    await using d = await openSystem();
     d.stub.setFaults(answering(500));
     const first = await d.send(10, 'v1', 'failure');
-    await d.ended(first, 'retry');
+    await d.postpone(first);
     d.stub.setFaults(answering(404));
     await d.send(20, 'v1');
     const second = await d.send(25, 'v1', 'failure');
     await d.entryOf(second);
+    await d.resume(first);
     await d.ended(first, 'superseded');
     expect((await d.entryOf(second)).data.deaths).toBe(1);
   });
 
   test('an older deployment that dies after a newer one does not take its place, and Retry delivers', async () => {
-    await using d = await openDesk();
+    await using d = await openSystem();
     d.stub.setFaults(answering(500));
     const first = await d.send(10, 'A');
-    await d.ended(first, 'retry');
+    await d.postpone(first);
     d.stub.setFaults(answering(404));
     await d.send(20, 'B');
     const second = await d.send(30, 'A');
     await d.entryOf(second);
+    await d.resume(first);
     await d.ended(first, 'dead');
     d.stub.setFaults([]);
     await (await d.entryOf(second)).retry();
@@ -282,8 +307,8 @@ describe('two dispatches of the same dedup id', () => {
     expect(d.stub.dispatches[0]?.client_payload?.['dispatch_id']).toBe(second);
   });
 
-  test('a claim in the cooldown of another that has died is none that Retry gives way to', async () => {
-    await using d = await openDesk();
+  test('Retry takes over a claim that is in the cooldown of another dead dispatch', async () => {
+    await using d = await openSystem();
     await d.deploy('v1');
     const entry = await d.parked();
     const claim = claimKeys(d.system.prefix).claim(entry.data.dedup_id ?? '');
@@ -294,15 +319,18 @@ describe('two dispatches of the same dedup id', () => {
   });
 });
 
-test('DEAD_LETTER_RETENTION removes what nobody has looked at, from its last death on', async () => {
-  await using d = await openDesk({ DEAD_LETTER_RETENTION: '1s' });
-  await d.deploy('v1');
-  await d.parked();
-  await until('it is gone', async () => (await d.entries.getFailedCount()) === 0);
+test('DEAD_LETTER_RETENTION removes an entry that long after its last death', async () => {
+  await using d = await openSystem({ DEAD_LETTER_RETENTION: '1s' });
+  const { id = '' } = await d.deploy('v1');
+  await d.ended(id, 'dead');
+  const removed = () =>
+    d.system.dispatchers.flatMap(({ process }) => process.log()).map(line => line['removed']);
+  await until('it is removed', () => removed().includes(1));
+  expect(await d.entries.getJobCountByTypes()).toBe(0);
 });
 
-test('a dispatch that takes its worker down again and again is a dead letter', async () => {
-  await using d = await openDesk();
+test('a dispatch that keeps killing its worker becomes a dead letter', async () => {
+  await using d = await openSystem();
   d.stub.setFaults(answering(503));
   const { id = '' } = await d.deploy('v1');
   await until('it waits for its next try', async () => (await d.dispatches.getJobState(id)) === 'delayed');

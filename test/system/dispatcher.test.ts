@@ -2,7 +2,7 @@ import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
@@ -19,11 +19,13 @@ import { type System, type SystemOptions, startSystem } from '@flux-dispatch/tes
 import { until } from '@flux-dispatch/testbed/until';
 import type { Job, Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { testDispatch } from '../support/a-dispatch.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const HOUR_MS = 3_600_000;
 const OWNERS = { Altinn: 1001, Digdir: 1002, Suspended: 1003 };
 
-interface Desk extends AsyncDisposable {
+interface TestSystem extends AsyncDisposable {
   readonly stub: RunningGitHubStub;
   /** Between the dispatcher and the stub. */
   readonly proxy: RecordingProxy;
@@ -47,7 +49,7 @@ let credentials: Credentials;
 let count = 0;
 
 /** A system with a GitHub of its own. */
-async function openDesk(options: Partial<SystemOptions> = {}): Promise<Desk> {
+async function openSystem(options: Partial<SystemOptions> = {}): Promise<TestSystem> {
   await using stack = new AsyncDisposableStack();
   const stub = stack.use(await startGitHubStub({ ...credentials.stub, owners: OWNERS }));
   const proxy = stack.use(await startRecordingProxy(stub.url));
@@ -55,7 +57,7 @@ async function openDesk(options: Partial<SystemOptions> = {}): Promise<Desk> {
   const system = stack.use(
     await startSystem({
       ...{ redisUrl, githubUrl: proxy.url, credentials, ...options },
-      env: { DISPATCH_RATE: 'off', ...options.env },
+      env: { ...UNHURRIED, ...options.env },
     }),
   );
   const log = createLogger('test', 'fatal');
@@ -77,7 +79,7 @@ async function openDesk(options: Partial<SystemOptions> = {}): Promise<Desk> {
       return answer.body.dispatch_id ?? '';
     },
     ended: id =>
-      until(`dispatch ${id} has come to its end`, async () => {
+      until(`dispatch ${id} is completed`, async () => {
         return (await queue.getJobState(id)) === 'completed' && queue.getJob(id);
       }),
     buried: id =>
@@ -115,15 +117,15 @@ function dispatchIds(requests: readonly RecordedRequest[]): string[] {
   return requests.map(({ body }) => JSON.parse(body.toString()).client_payload.dispatch_id);
 }
 
-/** At most `ms`, and less by no more than a slow machine takes. */
+/** At most `ms`, and more than half of it: the test itself takes no time that matters beside an hour. */
 function within(ms: number) {
-  return (ttl: number) => ttl <= ms && ttl > ms - 30_000;
+  return (ttl: number) => ttl <= ms && ttl > ms / 2;
 }
 
 // Most of these wait for a backoff or a pause: together they take as long as the longest.
 describe.concurrent('a dispatch', () => {
   test('that GitHub takes is done, and its claim lives for DEDUP_TTL, without revision for RATE_LIMIT_INTERVAL', async () => {
-    await using d = await openDesk();
+    await using d = await openSystem();
     const deploy = await d.ended(await d.post({ dispatch_event: 'flux-deploy' }));
     const failure = await d.ended(
       await d.post(
@@ -152,8 +154,9 @@ describe.concurrent('a dispatch', () => {
       { code: '500', failures: 2, action: { status: 500 } },
       { code: '502', failures: 1, action: { status: 502, body: '<html>Unicorn!</html>' } },
       { code: '408', failures: 1, action: { status: 408 } },
+      // The sign-in page of a proxy.
+      { code: '200', failures: 1, action: { status: 200, body: '<html>Sign in</html>' } },
       { code: 'network', failures: 1, action: { drop: true } },
-      { code: 'timeout', failures: 1, action: { latencyMs: HOUR_MS } },
     ];
     const REFUSED = [
       { status: 403, message: 'Resource not accessible by integration', hint: /Contents: read and write/ },
@@ -161,9 +164,9 @@ describe.concurrent('a dispatch', () => {
       { status: 410, message: 'Gone', hint: /Actions are disabled/ },
       { status: 422, message: 'Invalid request.', hint: /correct the Alert/ },
     ];
-    let d: Desk;
+    let d: TestSystem;
     beforeAll(async () => {
-      d = await openDesk({ env: { DISPATCH_TIMEOUT: '3s', ALLOWED_OWNERS: 'Altinn,Absent,Suspended' } });
+      d = await openSystem({ env: { ALLOWED_OWNERS: 'Altinn,Absent,Suspended' } });
       d.stub.setInstallations({ suspended: ['Suspended'] });
       d.stub.setFaults([
         ...RETRIED.map(({ code, failures, action }) =>
@@ -193,7 +196,10 @@ describe.concurrent('a dispatch', () => {
       expect(await d.metric('dispatches_total', target)).toBe(1);
     });
 
-    test('no answer although GitHub has acted: is sent twice, with the same dispatch_id', async () => {
+    // Not beside those above: its error would be counted with theirs.
+    test('no answer although GitHub has acted: is sent twice, with the same dispatch_id', {
+      concurrent: false,
+    }, async () => {
       const id = await d.post({ dispatch_repo: 'Altinn/unanswered' });
       await d.ended(id);
       const received = d.stub.dispatches.filter(({ repo }) => repo === 'unanswered');
@@ -201,7 +207,7 @@ describe.concurrent('a dispatch', () => {
     });
 
     test.each(REFUSED)(
-      '$status: dies at once, with what to do about it',
+      '$status: is a dead letter at once, with what to do about it',
       async ({ status, message, hint }) => {
         const repo = `Altinn/${status}`;
         const event_type = `flux-${status}`;
@@ -214,7 +220,8 @@ describe.concurrent('a dispatch', () => {
         expect(await d.claimTtl(job)).toSatisfy(within(HOUR_MS));
 
         const error_code = String(status);
-        const labels = status === 404 ? { repo, event_type } : { repo: 'other', event_type: 'other' };
+        // GitHub has accepted none for it, and never may.
+        const labels = { repo: 'other', event_type: 'other' };
         expect(await d.metric('dispatch_errors_total', { ...labels, error_code })).toBe(1);
         expect(await d.metric('dead_letters_total', { ...labels, error_code })).toBe(1);
         expect(await d.metric('retries_total', { error_code })).toBe(0);
@@ -224,7 +231,7 @@ describe.concurrent('a dispatch', () => {
     test.each([
       { owner: 'Absent', state: 'not installed', hint: /The App is not installed on Absent/ },
       { owner: 'Suspended', state: 'suspended', hint: /on Suspended\/dialogporten is suspended/ },
-    ])('the App is $state: dies at once, with what to do about it', async ({ owner, hint }) => {
+    ])('the App is $state: is a dead letter at once, with what to do about it', async ({ owner, hint }) => {
       const job = await d.buried(await d.post({ dispatch_repo: `${owner}/dialogporten` }));
       expect(job.failedReason).toMatch(hint);
       expect(d.sent(`${owner}/dialogporten`)).toEqual([]);
@@ -245,6 +252,19 @@ describe.concurrent('a dispatch', () => {
     });
   });
 
+  test('that GitHub does not answer within DISPATCH_TIMEOUT is tried again until it goes through', async () => {
+    await using d = await openSystem({ env: { DISPATCH_TIMEOUT: '1s' } });
+    d.stub.setFaults([fault({ latencyMs: HOUR_MS }, { times: 1 })]);
+    const id = await d.post();
+    await d.ended(id);
+    // On a busy machine other attempts may take too long as well. Each that has counts.
+    const retries = await d.metric('retries_total', { error_code: 'timeout' });
+    expect(retries).toBeGreaterThan(0);
+    expect(await d.metric('dispatch_errors_total', { error_code: 'timeout' })).toBe(retries);
+    expect(new Set(dispatchIds(d.sent()))).toEqual(new Set([id]));
+    expect(await d.metric('dispatches_total')).toBe(1);
+  });
+
   test.each<
     [string, refuse: (stub: RunningGitHubStub) => Promise<void>, accept: (stub: RunningGitHubStub) => void]
   >([
@@ -261,8 +281,8 @@ describe.concurrent('a dispatch', () => {
       async stub => stub.setFaults([fault({ status: 401 })]),
       stub => stub.setFaults([]),
     ],
-  ])('is tried again while GitHub refuses %s, and the operator is told', async (_, refuse, accept) => {
-    await using d = await openDesk();
+  ])('is tried again while GitHub refuses %s, and the refusals are counted', async (_, refuse, accept) => {
+    await using d = await openSystem();
     await refuse(d.stub);
     const id = await d.post();
     await until('there is an auth error', async () => (await d.metric('github_auth_errors_total')) > 0);
@@ -274,18 +294,53 @@ describe.concurrent('a dispatch', () => {
     expect(await d.metric('github_auth_errors_total')).toBe(refusals);
   });
 
-  const soon = () => String(Math.ceil(Date.now() / 1000) + 1);
-  test.each<[string, 'primary' | 'secondary', () => FaultRule['action']]>([
-    ['403 with Retry-After', 'secondary', () => ({ status: 403, headers: { 'retry-after': '1' } })],
-    ['429 with Retry-After', 'secondary', () => ({ status: 429, headers: { 'retry-after': '1' } })],
+  test('that a proxy redirects to its sign-in page is not lost, and the log names the page', async () => {
+    await using proxy = await startGitHubStub(credentials.stub);
+    proxy.setFaults([{ action: { status: 200, body: '<html>Sign in</html>' } }]);
+    await using d = await openSystem();
+    d.stub.setFaults([fault({ status: 302, headers: { location: `${proxy.url}/login` } }, { times: 1 })]);
+    const id = await d.post();
+    expect(await (await d.ended(id)).getState()).toBe('completed');
+    expect(dispatchIds(d.sent())).toEqual([id, id]);
+    expect(d.stub.dispatches).toHaveLength(1);
+    expect(proxy.requests.size).toBe(0);
+    expect(await d.metric('retries_total', { error_code: 'network' })).toBe(1);
+    const retries = d.system.dispatchers[0]?.process.log().filter(line => line['outcome'] === 'retry');
+    expect(retries).toMatchObject([{ error: expect.stringContaining(proxy.url) }]);
+  });
+
+  test('with half of a surrogate pair is sent without it, and dies without it', async () => {
+    await using d = await openSystem();
+    const queued = async (repo: string) => {
+      const dispatch = testDispatch({ repo });
+      dispatch.payload.message = 'half of \ud83d';
+      const { name, data, opts } = dispatchJob(dispatch);
+      await d.queue.add(name, data, opts);
+      return dispatch;
+    };
+    const { payload } = await queued('Altinn/dialogporten');
+    await d.ended(payload.dispatch_id);
+    expect(d.stub.dispatches).toMatchObject([{ client_payload: { message: 'half of \ufffd' } }]);
+
+    d.stub.setRepositories({ absent: ['Altinn/gone'] });
+    const gone = await queued('Altinn/gone');
+    const letter = await d.buried(gone.payload.dispatch_id);
+    expect(letter.data.dispatch).toMatchObject({ payload: { message: 'half of \ufffd' } });
+  });
+
+  test.each<[string, 'primary' | 'secondary', number, (reset: number) => Record<string, string>]>([
+    ['403 with Retry-After', 'secondary', 403, () => ({ 'retry-after': '1' })],
+    ['429 with Retry-After', 'secondary', 429, () => ({ 'retry-after': '1' })],
     [
       '403 with nothing left until x-ratelimit-reset',
       'primary',
-      () => ({ status: 403, headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': soon() } }),
+      403,
+      reset => ({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': `${reset}` }),
     ],
-  ])('%s: waits with the whole queue, which uses up no attempt', async (_, kind, action) => {
-    await using d = await openDesk();
-    d.stub.setFaults([fault(action(), { times: 1 })]);
+  ])('%s: waits with the whole queue, which uses up no attempt', async (_, kind, status, headers) => {
+    await using d = await openSystem();
+    const reset = Math.ceil(Date.now() / 1000) + 2;
+    d.stub.setFaults([fault({ status, headers: headers(reset) }, { times: 1 })]);
     const limited = await d.post();
     await until('the queue pauses', async () => (await d.metric('rate_limited_total', { kind })) === 1);
     const other = await d.post({ dispatch_repo: 'Altinn/correspondence' });
@@ -296,12 +351,13 @@ describe.concurrent('a dispatch', () => {
     }
     const [refused, ...afterwards] = d.sent();
     expect(afterwards).toHaveLength(2);
-    for (const { at } of afterwards) expect(at - (refused?.at ?? 0)).toBeGreaterThanOrEqual(1000);
+    const over = kind === 'primary' ? reset * 1000 : (refused?.at ?? 0) + 1000;
+    for (const { at } of afterwards) expect(at).toBeGreaterThanOrEqual(over);
     for (const name of ['retries_total', 'dispatch_errors_total']) expect(await d.metric(name)).toBe(0);
   });
 
-  test('older than DISPATCH_RETRY_WINDOW has its try all the same, and is dead once one fails', async () => {
-    await using d = await openDesk({ dispatchers: 0, env: { DISPATCH_RETRY_WINDOW: '1s' } });
+  test('older than DISPATCH_RETRY_WINDOW still gets one attempt, and is a dead letter if that fails', async () => {
+    await using d = await openSystem({ dispatchers: 0, env: { DISPATCH_RETRY_WINDOW: '1s' } });
     const old = await d.post();
     const postedAt = Date.now();
     await until('it is older than the window', () => Date.now() - postedAt > 1000);
@@ -319,7 +375,7 @@ describe.concurrent('a dispatch', () => {
   });
 
   test('to an owner that the dispatcher does not allow is refused without a call: the queue is not trusted', async () => {
-    await using d = await openDesk({ dispatchers: 0, env: { ALLOWED_OWNERS: 'Altinn,Digdir' } });
+    await using d = await openSystem({ dispatchers: 0, env: { ALLOWED_OWNERS: 'Altinn,Digdir' } });
     await d.system.startDispatcher({ ALLOWED_OWNERS: 'Altinn' });
     const job = await d.buried(await d.post({ dispatch_repo: 'Digdir/roadmap' }));
     expect(job.failedReason).toMatch(/the same ALLOWED_OWNERS/);
@@ -329,7 +385,7 @@ describe.concurrent('a dispatch', () => {
   });
 
   test('goes to the installation that GITHUB_INSTALLATION_ID says, without a look-up', async () => {
-    await using d = await openDesk({ env: { GITHUB_INSTALLATION_ID: String(OWNERS.Altinn) } });
+    await using d = await openSystem({ env: { GITHUB_INSTALLATION_ID: String(OWNERS.Altinn) } });
     for (const id of [await d.post(), await d.post()]) await d.ended(id);
     const dispatch = '/repos/Altinn/dialogporten/dispatches';
     const paths = d.proxy.requests.map(({ path }) => path);
@@ -340,7 +396,7 @@ describe.concurrent('a dispatch', () => {
     ['with the App configured', {}],
     ['which needs no App', { GITHUB_APP_ID: '', GITHUB_PRIVATE_KEY_PATH: '' }],
   ])('is counted and settled with DRY_RUN=true, %s, but not sent', async (_, env) => {
-    await using d = await openDesk({ dispatchers: 0 });
+    await using d = await openSystem({ dispatchers: 0 });
     await d.system.startDispatcher({ DRY_RUN: 'true', ...env });
     const job = await d.ended(await d.post());
     expect(await job.getState()).toBe('completed');
@@ -351,8 +407,8 @@ describe.concurrent('a dispatch', () => {
     expect(await d.metric('dispatches_total')).toBe(0);
   });
 
-  test('under way at SIGTERM is brought to its end, and those behind it are left to another dispatcher', async () => {
-    await using d = await openDesk({ env: { DISPATCH_CONCURRENCY: '1' } });
+  test('under way at SIGTERM is finished, and those that wait are left to another dispatcher', async () => {
+    await using d = await openSystem({ env: { DISPATCH_CONCURRENCY: '1' } });
     const release = d.proxy.hold();
     const ids = [await d.post(), await d.post(), await d.post()];
     await until('the first is under way', () => d.proxy.requests.length === 1);

@@ -7,6 +7,7 @@ import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadFixtures } from '../support/recorded-events.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const LOOK_UP = 'apps/get-repo-installation';
 const TOKEN = 'apps/create-installation-access-token';
@@ -60,7 +61,8 @@ function escaped(length = 2000): string {
 }
 
 let requests: readonly RecordedRequest[];
-const github = readGitHubDescription();
+const API_VERSION = '2026-03-10';
+const github = readGitHubDescription(API_VERSION);
 
 beforeAll(async () => {
   await using credentials = await createCredentials(fixtures.token);
@@ -68,7 +70,7 @@ beforeAll(async () => {
   await using proxy = await startRecordingProxy(stub.url);
   await using system = await startSystem({
     ...{ redisUrl: inject('redisUrl'), githubUrl: proxy.url, credentials },
-    env: { DISPATCH_RATE: 'off' },
+    env: UNHURRIED,
   });
   const url = system.ingests[0]?.eventsUrl ?? '';
   const events = fixtures.events.filter(({ outcome }) => outcome === 'enqueued').map(({ body }) => body);
@@ -85,6 +87,17 @@ beforeAll(async () => {
 
 const sent = (operation: string) =>
   requests.filter(request => github.checkRequest(request).operation === operation);
+
+// One of the differences between the versions: `rate` must be there no more.
+test.each([
+  [API_VERSION, 0],
+  ['2022-11-28', 1],
+])('the description is that of version %s', (version, faults) => {
+  const limit = { limit: 1, remaining: 1, reset: 1, used: 0 };
+  const overview = { resources: { core: limit, search: limit } };
+  const description = version === API_VERSION ? github : readGitHubDescription(version);
+  expect(description.valueFaults('rate-limit-overview', overview)).toHaveLength(faults);
+});
 
 test('every request is one that GitHub describes: path, parameters and body', () => {
   expect(requests.flatMap(request => github.checkRequest(request).faults)).toEqual([]);
@@ -107,7 +120,7 @@ test.each([
       accept: expect.stringMatching(/^application\/vnd\.github\.[\w.+-]*json$/),
       authorization: expect.stringMatching(authorization),
       'user-agent': expect.stringMatching(/^flux-dispatch\/\d/),
-      'x-github-api-version': '2022-11-28',
+      'x-github-api-version': API_VERSION,
     });
   }
 });
@@ -122,7 +135,7 @@ test('a payload stays under 60 KB, of the 64 that GitHub takes, whatever the eve
 });
 
 // That the description would show a fault: these are taken from a dispatch that has none.
-describe('not as GitHub describes it', () => {
+describe('the description finds a fault in', () => {
   const dispatch = (request: Partial<RecordedRequest>) => ({
     ...(sent(DISPATCH)[0] as RecordedRequest),
     ...request,

@@ -7,6 +7,7 @@ import { fluxEvent, ociRevision, postEvent, postSigned } from '@flux-dispatch/te
 import { type System, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const resources = new AsyncDisposableStack();
 let credentials: Credentials;
@@ -20,7 +21,7 @@ beforeAll(async () => {
   system = resources.use(
     await startSystem({
       ...{ redisUrl: inject('redisUrl'), githubUrl: github.url, credentials },
-      env: { DISPATCH_RATE: 'off', MAX_BODY_BYTES: '20000' },
+      env: { ...UNHURRIED, MAX_BODY_BYTES: '20000' },
     }),
   );
   url = system.ingests[0]?.eventsUrl ?? '';
@@ -52,18 +53,18 @@ describe('signature', () => {
     expect(answer.body.message).toMatch(/X-Signature/);
   });
 
-  test('is looked at before the body is parsed', async () => {
+  test('is verified before the body is parsed', async () => {
     expect(await postSigned(url, Buffer.from('{'), 'sha256=00')).toMatchObject({ status: 401 });
   });
 });
 
 describe('size', () => {
-  test('a body that says it is too large is refused unread', async () => {
+  test('a body whose Content-Length is too large is refused unread', async () => {
     const answer = await postEvent(url, Buffer.alloc(20_001), credentials.token);
     expect(answer).toMatchObject({ status: 413, body: { outcome: 'body_too_large' } });
   });
 
-  test('the largest that Flux sends has its answer too, rather than a connection that is reset', async () => {
+  test('the largest body that Flux sends gets an answer as well, and not a reset connection', async () => {
     for (let n = 0; n < 10; n++) {
       expect(await postEvent(url, Buffer.alloc(3 * 1024 * 1024), credentials.token)).toMatchObject({
         status: 413,
@@ -71,14 +72,14 @@ describe('size', () => {
     }
   });
 
-  test('so is one that turns out to be', async () => {
+  test('a body without Content-Length is refused once it is too large', async () => {
     // Without a Content-Length, in chunks.
     const chunks = ReadableStream.from([new Uint8Array(16_384), new Uint8Array(16_384)]);
     const response = await fetch(url, { method: 'POST', body: chunks, duplex: 'half' } as RequestInit);
     expect([response.status, await response.json()]).toMatchObject([413, { outcome: 'body_too_large' }]);
   });
 
-  test('a request that does not become complete is cut off after 10 s', async () => {
+  test('an incomplete request is cut off after 10 s', async () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write('POST /flux-events HTTP/1.1\r\nHost: ingest\r\nContent-Length: 100\r\n\r\n{');
     const startedAt = performance.now();
@@ -88,7 +89,8 @@ describe('size', () => {
     // Not even a 408: a 4xx is never sent again.
     expect(answered).toEqual([]);
     expect(performance.now() - startedAt).toBeGreaterThan(9_000);
-    expect(performance.now() - startedAt).toBeLessThan(15_000);
+    // Node's own limit is 5 min.
+    expect(performance.now() - startedAt).toBeLessThan(60_000);
   });
 });
 

@@ -7,6 +7,7 @@ import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { describe, expect, inject, test } from 'vitest';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 function deployment(n: number | string): Buffer {
   const revision = ociRevision('at23', `lifecycle ${n}`);
@@ -19,7 +20,7 @@ describe('Redis', () => {
     await redis.control.kill();
     await using credentials = await createCredentials();
     await using stub = await startGitHubStub(credentials.stub);
-    const common = { REDIS_URL: redis.url, METRICS_ADDR: '127.0.0.1:0' };
+    const common = { ...UNHURRIED, REDIS_URL: redis.url, METRICS_ADDR: '127.0.0.1:0' };
     await using ingest = spawnApp('ingest', {
       ...common,
       LISTEN_ADDR: '127.0.0.1:0',
@@ -55,7 +56,7 @@ describe('Redis', () => {
     await until('it is at GitHub', () => stub.dispatches.length === 1);
   });
 
-  test('standing still: 503 within QUEUE_TIMEOUT, then at once, and all is well when it goes on', async () => {
+  test('standing still: 503 within QUEUE_TIMEOUT, then at once, and 202 again when it goes on', async () => {
     await using redis = await acquireRedis({ path: inject('path'), controllable: true });
     await using credentials = await createCredentials();
     await using stub = await startGitHubStub(credentials.stub);
@@ -78,22 +79,27 @@ describe('Redis', () => {
 
     await redis.control.resume();
     await until('ready', async () => (await fetch(`${opsUrl}/readyz`)).ok);
-    // What timed out may have been queued all the same. The second try is then a duplicate: once it is, in any case.
+    // What timed out may have been queued all the same. The next try is then a duplicate: it is queued once in any case.
     for (const n of [1, 2]) {
-      const answer = await postEvent(eventsUrl, deployment(n), credentials.token);
-      expect([200, 202]).toContain(answer.status);
+      // Half a second may still be too little on a busy machine. Then Flux sends it again.
+      await until(`${n} is taken`, async () => {
+        const { status } = await postEvent(eventsUrl, deployment(n), credentials.token);
+        expect([200, 202, 503]).toContain(status);
+        return status !== 503;
+      });
     }
     await until('both are at GitHub', () => stub.dispatches.length === 2);
   });
 });
 
-describe('SIGTERM', () => {
-  test('of ingest under load: what is under way is answered, what was accepted is dispatched', async () => {
+// One of these waits for 10 s.
+describe.concurrent('SIGTERM', () => {
+  test('of ingest under load: requests under way are answered, and what was accepted is dispatched', async () => {
     await using credentials = await createCredentials();
     await using stub = await startGitHubStub(credentials.stub);
     await using system = await startSystem({
       ...{ redisUrl: inject('redisUrl'), githubUrl: stub.url, credentials },
-      env: { DISPATCH_RATE: 'off' },
+      env: UNHURRIED,
     });
     const { eventsUrl, process } = system.ingests[0] ?? fail();
     const accepted: number[] = [];
@@ -124,12 +130,12 @@ describe('SIGTERM', () => {
     expect(await process.exited).toEqual({ code: 0, signal: null });
   });
 
-  // Its connections stay open and answer nothing, so that nothing tells that it is away.
+  // Its connections stay open and answer nothing, so that only time shows that it is away.
   test.each<App>(['ingest', 'dispatcher'])(
     'of %s while Redis hangs: exit 0 within SHUTDOWN_TIMEOUT',
     async app => {
       await using redis = await acquireRedis({ path: inject('path'), controllable: true });
-      const env = { ALLOW_UNSIGNED: 'true', DRY_RUN: 'true', REDIS_URL: redis.url };
+      const env = { ALLOW_UNSIGNED: 'true', DRY_RUN: 'true', REDIS_URL: redis.url, SHUTDOWN_TIMEOUT: '1m' };
       await using process = spawnApp(app, {
         ...env,
         METRICS_ADDR: '127.0.0.1:0',
@@ -144,7 +150,7 @@ describe('SIGTERM', () => {
     },
   );
 
-  test('a second one exits at once', async () => {
+  test('a second SIGTERM exits at once', async () => {
     await using held = await ingestWithHeldRequest({});
     held.process.signal('SIGTERM');
     await until('it is stopping', () => held.process.log().some(({ signal }) => signal === 'SIGTERM'));
@@ -228,7 +234,7 @@ describe('wrong configuration', () => {
     expect(process.stderr).toEqual([]);
   });
 
-  test('an address that is taken is named, with exit 1', async () => {
+  test('an address that is already in use is named, with exit 1', async () => {
     await using first = spawnApp('ingest', { ...good, REDIS_URL: inject('redisUrl') });
     const { events_port: port } = await listening(first);
     const taken = { ...good, REDIS_URL: inject('redisUrl'), LISTEN_ADDR: `127.0.0.1:${port}` };

@@ -6,6 +6,7 @@ import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, test } from 'vitest';
 import { loadFixtures } from '../support/recorded-events.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 test('every line is JSON, and none has a token, key, signature or authorization header', async () => {
   const { token, events } = loadFixtures('flux-events');
@@ -14,7 +15,7 @@ test('every line is JSON, and none has a token, key, signature or authorization 
   const redisUrl = new URL(inject('redisUrl'));
   await using system = await startSystem({
     ...{ redisUrl: redisUrl.href, githubUrl: stub.url, credentials },
-    env: { DISPATCH_RATE: 'off', LOG_LEVEL: 'trace' },
+    env: { ...UNHURRIED, LOG_LEVEL: 'trace' },
   });
   const url = system.ingests[0]?.eventsUrl ?? '';
 

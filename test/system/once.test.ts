@@ -9,6 +9,7 @@ import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { type Ingest, type System, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, test } from 'vitest';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 /** The nth deployment of a product. */
 function deployment(n: number | string): Buffer {
@@ -27,7 +28,7 @@ test('200 identical events at two replicas at once are one dispatch', async () =
   await using stub = await startGitHubStub(credentials.stub);
   await using system = await startSystem({
     ...{ redisUrl: inject('redisUrl'), githubUrl: stub.url, credentials },
-    ...{ ingests: 2, dispatchers: 2, env: { DISPATCH_RATE: 'off' } },
+    ...{ ingests: 2, dispatchers: 2, env: UNHURRIED },
   });
   const event = deployment('same');
   const answers = await Promise.all(
@@ -56,7 +57,7 @@ test('kill -9 of ingest at any instruction loses no event and dispatches none tw
   await using stub = await startGitHubStub(credentials.stub);
   await using system = await startSystem({
     ...{ redisUrl: redis.url, githubUrl: stub.url, credentials },
-    env: { DISPATCH_RATE: 'off', QUEUE_TIMEOUT: '10s' },
+    env: UNHURRIED,
   });
   const accepted = new Set<number>();
   let killed = 0;

@@ -25,7 +25,7 @@ const HOUR_MS = 3_600_000;
 /** How many times as fast as in life the retries pass: six hours are 10.8 seconds. */
 const SPEED = 2000;
 
-test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, and it is not stormed when it is back', async () => {
+test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, and the pace holds when it is back', async () => {
   await using stack = new AsyncDisposableStack();
   const credentials = stack.use(await createCredentials());
   const stub = stack.use(await startGitHubStub(credentials.stub));
@@ -37,17 +37,21 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   const metrics = createDispatcherMetrics(new Registry(), async () => []);
   const pause = createRateLimitPause(createPause(queue, redis), metrics, log);
   const deadLetters = openDeadLetters(redis, prefix, log);
+  let backAt = Number.POSITIVE_INFINITY;
+  // However late a busy machine gets round to it, GitHub is back after five hours by this clock, and not after six.
+  const now = () => Math.min(Date.now(), backAt);
   const processor = createProcessor({
     github: createGitHub({
+      apiVersion: '2026-03-10',
       apiUrl: stub.url,
       appId: credentials.appId,
       privateKey: async () => parsePrivateKey(await readFile(credentials.privateKeyPath)),
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
       onExhausted: () => undefined,
       log,
     }),
     claims: createClaims(redis, prefix),
-    ...{ deadLetters, pause, metrics, log, now: Date.now },
+    ...{ deadLetters, pause, metrics, log, now },
     config: {
       ALLOWED_OWNERS: ['Altinn'],
       DISPATCH_RETRY_WINDOW: (6 * HOUR_MS) / SPEED,
@@ -63,15 +67,16 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   stack.defer(() => worker.close());
 
   stub.setFaults([{ match: { method: 'POST', path: '^/repos/' }, action: { status: 503 } }]);
-  const startedAt = Date.now();
   const dispatches = Array.from({ length: 100 }, () => testDispatch());
   await queue.addBulk(dispatches.map(dispatchJob));
-  await until('five hours are over', () => Date.now() - startedAt > (5 * HOUR_MS) / SPEED);
+  backAt = Date.now() + (5 * HOUR_MS) / SPEED;
+  await until('five hours are over', () => Date.now() > backAt);
   stub.setFaults([]);
+  const clearedAt = Date.now();
   await until('all are at GitHub', () => stub.dispatches.length === 100);
 
   expect(await deadLetters.queue.getJobCounts()).toMatchObject({ failed: 0, waiting: 0, active: 0 });
+  // The pace holds after an outage too: 100 dispatches are five windows, of which the first may have begun before.
   const times = stub.dispatches.map(({ receivedAt }) => Date.parse(receivedAt));
-  // The pace holds after an outage too: 100 dispatches take at least four of its windows, but for one that was begun.
-  expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(200);
+  expect(Math.max(...times) - clearedAt).toBeGreaterThan(290);
 });

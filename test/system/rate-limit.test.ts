@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPause } from '@flux-dispatch/queue/limiter';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
@@ -7,23 +8,35 @@ import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { readMetric } from '@flux-dispatch/testbed/metrics';
+import { startRecordingProxy } from '@flux-dispatch/testbed/recording-proxy';
 import { type System, type SystemOptions, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { describe, expect, inject, test } from 'vitest';
+import { UNHURRIED } from '../support/unhurried.ts';
 
-async function openDesk(env: Record<string, string>, options: Partial<SystemOptions> = {}) {
+/**
+ * Two dispatchers, unless told otherwise, behind a proxy that records when they send what.
+ * @param aheadMs how far our clocks are ahead of GitHub's
+ */
+async function openSystem(env: Record<string, string>, options: Partial<SystemOptions> = {}, aheadMs = 0) {
   await using stack = new AsyncDisposableStack();
   const credentials = stack.use(await createCredentials());
-  const stub = stack.use(await startGitHubStub(credentials.stub));
+  const now = () => Date.now() - aheadMs;
+  const stub = stack.use(await startGitHubStub({ ...credentials.stub, now }));
+  const proxy = stack.use(await startRecordingProxy(stub.url));
   const system = stack.use(
     await startSystem({
-      ...{ redisUrl: inject('redisUrl'), githubUrl: stub.url, credentials, dispatchers: 2, env },
-      ...options,
+      ...{ redisUrl: inject('redisUrl'), githubUrl: proxy.url, credentials, dispatchers: 2 },
+      ...{ ...options, env: { ...UNHURRIED, ...env } },
     }),
   );
+  const log = createLogger('test', 'fatal');
+  const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
+  stack.defer(() => redis.disconnect());
+  const queue = openDispatchQueue(redis, system.prefix, log);
   const opened = stack.move();
   return {
-    ...{ stub, system },
+    ...{ stub, system, redis, queue },
     async deploy(n: number | string) {
       const metadata = { dispatch_repo: 'Altinn/limits', env: 'at23', revision: ociRevision('at23', `${n}`) };
       const event = fluxEvent({ name: `app-${n}`, metadata });
@@ -31,6 +44,11 @@ async function openDesk(env: Record<string, string>, options: Partial<SystemOpti
         202,
       );
     },
+    /** Which dispatches were sent and when, in milliseconds since the epoch, with the refused ones. */
+    sent: () =>
+      proxy.requests
+        .filter(({ path }) => path.endsWith('/dispatches'))
+        .map(({ at, body }) => ({ at, id: String(JSON.parse(body.toString()).client_payload.dispatch_id) })),
     /** How often GitHub has refused for a limit. */
     refusals: () =>
       [...stub.requests].reduce((sum, [call, count]) => sum + (/ (403|429)$/.test(call) ? count : 0), 0),
@@ -38,49 +56,91 @@ async function openDesk(env: Record<string, string>, options: Partial<SystemOpti
   };
 }
 
+const HOUR_MS = 3_600_000;
+
+/** At most `ms`, and more than half of it: the test itself takes no time that matters beside that. */
+const about = (ms: number) => (left: number) => left <= ms && left > ms / 2;
+
 const range = (count: number) => Array.from({ length: count }, (_, n) => n);
 
 // What that is good for against GitHub's own limit, at its real times: test/faults/pace.test.ts.
-test('the pace is that of all replicas together, and a single event does not wait for it', async () => {
-  await using d = await openDesk({ DISPATCH_RATE: '8/1s' });
-  await d.deploy('first');
-  await until('the first one is at GitHub', () => d.stub.dispatches.length === 1, 900);
-  await Promise.all(range(40).map(d.deploy));
+test('the pace is that of all replicas together', async () => {
+  await using d = await openSystem({ DISPATCH_RATE: '8/1s' });
+  const startedAt = Date.now();
+  await Promise.all(range(41).map(d.deploy));
   await until('all are at GitHub', () => d.stub.received === 41);
-  const times = d.stub.dispatches.map(({ receivedAt }) => Date.parse(receivedAt));
-  // 41 are five windows of 8 and one more: the last window begins five after the first.
-  expect((times.at(-1) ?? 0) - (times[1] ?? 0)).toBeGreaterThan(3500);
+  // 41 are five windows of 8 and one more: the last window begins five after the first, but for the rounding of clocks.
+  expect((d.sent().at(-1)?.at ?? 0) - startedAt).toBeGreaterThan(4900);
+});
+
+test('a single event does not wait for the pace', async () => {
+  await using d = await openSystem({ DISPATCH_RATE: '1/1h' }, { dispatchers: 1 });
+  await d.deploy('first');
+  await until('it is at GitHub', () => d.stub.received === 1);
 });
 
 test('a limit pauses every replica for as long as GitHub says, also without a pace', async () => {
-  await using d = await openDesk({ DISPATCH_RATE: 'off', DISPATCH_CONCURRENCY: '1' });
+  await using d = await openSystem({ DISPATCH_CONCURRENCY: '1' });
   await d.deploy('ahead');
   await until('one is at GitHub', () => d.stub.received === 1);
+  const match = { method: 'POST', path: '^/repos/' };
   d.stub.setFaults([
-    {
-      match: { method: 'POST', path: '^/repos/' },
-      times: 1,
-      action: { status: 429, headers: { 'retry-after': '3' } },
-    },
+    // So slow that a replica cannot send all of them before the other one has set the pause.
+    { match, action: { latencyMs: 100 } },
+    { match, times: 1, action: { status: 429, headers: { 'retry-after': '3' } } },
   ]);
   await Promise.all(range(40).map(d.deploy));
   await until('all are at GitHub', () => d.stub.received === 41);
-  // Until the refusal and what was under way with it; then nothing for the pause; then all the rest.
-  const times = d.stub.dispatches.map(({ receivedAt }) => Date.parse(receivedAt));
-  const gaps = times.map((time, n) => time - (times[n - 1] ?? time));
+
+  const sent = d.sent();
+  const again = sent.find(({ id }, n) => sent.findIndex(each => each.id === id) < n);
+  const refused = sent.find(({ id }) => id === again?.id);
+  // From the moment at which the pause is known to be set until the earliest at which it can be over.
+  const [paused] = await until('the pause is in the log', () => {
+    const lines = d.system.dispatchers.flatMap(({ process }) => process.log());
+    const pauses = lines.filter(line => 'pause_ms' in line);
+    return pauses.length > 0 && pauses;
+  });
+  const setAt = Date.parse(String(paused?.['time']));
+  const overAt = (refused?.at ?? 0) + 3000;
+  // The other replica may have taken one job before.
+  expect(sent.filter(({ at }) => at > setAt && at < overAt).length).toBeLessThanOrEqual(1);
+  expect(sent.filter(({ at }) => at >= overAt).length).toBeGreaterThan(1);
   expect(d.refusals()).toBe(1);
-  expect(gaps.filter(gap => gap > 1000)).toEqual([expect.toSatisfy((gap: number) => gap > 2000)]);
   expect(await sum(d.system, 'flux_dispatch_rate_limited_total')).toBe(1);
 });
 
-test('an answer that says it was the last within the limit pauses before a refusal comes', async () => {
-  await using d = await openDesk({ DISPATCH_RATE: 'off', DISPATCH_CONCURRENCY: '1' }, { dispatchers: 1 });
-  d.stub.setRateLimit({ limit: 4, windowMs: 2000 });
-  await Promise.all(range(10).map(d.deploy));
-  await until('all are at GitHub', () => d.stub.received === 10, 30_000);
-  expect(d.refusals()).toBe(0);
-  expect(await sum(d.system, 'flux_dispatch_rate_limited_total')).toBeGreaterThan(0);
-});
+// A dispatcher 65 min ahead made 40 calls in 12 s during a primary limit.
+test.each([
+  ['', 0],
+  ['with a clock 65 min ahead, ', 65 * 60_000],
+  ['with a clock 65 min behind, ', -65 * 60_000],
+])(
+  '%san answer that says it was the last within the limit pauses before a refusal comes',
+  async (_, aheadMs) => {
+    await using d = await openSystem({ DISPATCH_CONCURRENCY: '1' }, { dispatchers: 1 }, aheadMs);
+    d.stub.setRateLimit({ limit: 4, windowMs: HOUR_MS });
+    await Promise.all(range(10).map(d.deploy));
+    await until('the limit is reached', () => d.stub.received === 4);
+    const [first] = d.system.dispatchers;
+    first?.process.signal('SIGTERM');
+    await first?.process.exited;
+    expect(await d.queue.getJobCounts('wait', 'active', 'delayed')).toEqual({
+      wait: 6,
+      active: 0,
+      delayed: 0,
+    });
+    // GitHub's times are whole seconds.
+    expect(await d.redis.pttl(d.queue.toKey('limiter'))).toSatisfy(about(HOUR_MS + 2000));
+
+    // As if the hour were over.
+    d.stub.setRateLimit({});
+    await d.redis.del(d.queue.toKey('limiter'));
+    await d.system.startDispatcher();
+    await until('all are at GitHub', () => d.stub.received === 10);
+    expect(d.refusals()).toBe(0);
+  },
+);
 
 describe('a pause', () => {
   function openPause() {
@@ -89,60 +149,58 @@ describe('a pause', () => {
     const key = `pause-${randomUUID()}`;
     const pause = createPause({ toKey: () => key }, redis);
     return {
-      told: (waitMs: number) => pause(waitMs),
-      untold: () => pause(undefined),
+      /** @param waitMs what GitHub says; undefined where it does not */
+      set: (waitMs: number | undefined) => pause(waitMs),
       left: () => redis.pttl(key),
       pace: (count: number, ms: number) => redis.set(key, count, 'PX', ms),
-      over: () => redis.del(key),
+      end: () => redis.del(key),
       [Symbol.dispose]: () => redis.disconnect(),
     };
   }
-  const about = (ms: number) => (left: number) => left <= ms && left > ms - 5000;
-
   test('is only ever lengthened', async () => {
     using p = openPause();
-    expect(await p.told(30_000)).toBe(30_000);
+    expect(await p.set(30_000)).toBe(30_000);
     // What is left of the longer one.
-    expect(await p.told(10_000)).toSatisfy(about(30_000));
+    expect(await p.set(10_000)).toSatisfy(about(30_000));
     expect(await p.left()).toSatisfy(about(30_000));
-    expect(await p.told(50_000)).toBe(50_000);
+    expect(await p.set(50_000)).toBe(50_000);
     expect(await p.left()).toSatisfy(about(50_000));
   });
 
   test('takes the place of what the pace has counted', async () => {
     using p = openPause();
     await p.pace(3, 100_000);
-    await p.told(30_000);
+    await p.set(30_000);
     expect(await p.left()).toSatisfy(about(30_000));
   });
 
   test('lasts a minute where GitHub does not say, and twice as long the next time', async () => {
     using p = openPause();
-    await p.untold();
+    await p.set(undefined);
     expect(await p.left()).toSatisfy(about(60_000));
-    // The others that were under way.
-    await p.untold();
+    // For the others that were under way.
+    await p.set(undefined);
     expect(await p.left()).toSatisfy(about(60_000));
-    await p.over();
-    await p.untold();
+    await p.end();
+    await p.set(undefined);
     expect(await p.left()).toSatisfy(about(120_000));
     for (const _ of range(10)) {
-      await p.over();
-      await p.untold();
+      await p.end();
+      await p.set(undefined);
     }
     expect(await p.left()).toSatisfy(about(3_600_000));
   });
 
-  test('that GitHub gives no time for lasts its minute also where a shorter one was told before', async () => {
+  test('that GitHub gives no time for lasts its minute, also after a shorter one with a time', async () => {
     using p = openPause();
-    await p.told(2000);
-    await p.untold();
+    await p.set(2000);
+    await p.set(undefined);
     expect(await p.left()).toSatisfy(about(60_000));
   });
 
   test('of no time is none', async () => {
     using p = openPause();
-    await p.told(0);
+    await p.set(0);
     expect(await p.left()).toBe(-2);
   });
 });

@@ -5,6 +5,7 @@ import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, test } from 'vitest';
 import { type Fixture, loadFixtures } from '../support/recorded-events.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const STATUS: Readonly<Record<string, number>> = {
   enqueued: 202,
@@ -26,7 +27,7 @@ test('every real event gets its outcome, and GitHub receives exactly the enqueue
     redisUrl: inject('redisUrl'),
     githubUrl: stub.url,
     credentials,
-    env: { DISPATCH_RATE: 'off' },
+    env: UNHURRIED,
   });
   const url = system.ingests[0]?.eventsUrl ?? '';
 

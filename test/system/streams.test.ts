@@ -12,6 +12,7 @@ import { type System, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadFixtures } from '../support/recorded-events.ts';
+import { UNHURRIED } from '../support/unhurried.ts';
 
 const { token, events } = loadFixtures('flux-streams');
 const resources = new AsyncDisposableStack();
@@ -25,7 +26,7 @@ beforeAll(async () => {
   system = resources.use(
     await startSystem({
       ...{ redisUrl: inject('redisUrl'), githubUrl: github.url, credentials },
-      ...{ ingests: 2, dispatchers: 2, env: { DISPATCH_RATE: 'off' } },
+      ...{ ingests: 2, dispatchers: 2, env: UNHURRIED },
     }),
   );
 });
@@ -67,7 +68,7 @@ function object() {
         { severity: 'error', reason: 'HealthCheckFailed', message: 'health check failed', ...options },
         { dispatch_event: 'flux-deploy-failed', revision: ociRevision('at23', artifact), ...metadata },
       ),
-    /** What GitHub has been told of it. */
+    /** The event types that GitHub has received for it. */
     dispatched: () =>
       github.dispatches
         .filter(({ client_payload }) => client_payload?.['kustomization_name'] === name)
@@ -75,7 +76,7 @@ function object() {
   };
 }
 
-test('the story of the fixtures: deploys, outages, a rollback, and an event that comes late', async () => {
+test('the recorded sequence: deploys, outages, a rollback, and an event that arrives late', async () => {
   const outcomes: (readonly [string, string])[] = [];
   for (const [index, event] of events.entries()) {
     const { eventsUrl } = system.ingests[index % 2] ?? { eventsUrl: '' };
@@ -111,7 +112,7 @@ describe('successes', () => {
     expect(await app.deploy(4, 'B', { dispatch_event: 'flux-other' })).toBe('enqueued');
   });
 
-  test('a repeat does not make the newest newer', async () => {
+  test('a repeat does not change the time of the newest', async () => {
     const app = object();
     expect(await app.deploy(0, 'A')).toBe('enqueued');
     expect(await app.deploy(10, 'A')).toBe('duplicate');
@@ -139,14 +140,14 @@ describe('failures', () => {
     expect(outcomes.filter(outcome => outcome === 'duplicate')).toHaveLength(18);
   });
 
-  test('a success re-arms those strictly older, be it new or a repeat', async () => {
+  test('a success, new or repeated, re-arms those strictly older', async () => {
     const app = object();
     expect(await app.deploy(0, 'A')).toBe('enqueued');
     expect(await app.fail(1, 'A')).toBe('enqueued');
     expect(await app.fail(2, 'A')).toBe('duplicate');
     // A recovery is no new deployment.
     expect(await app.deploy(3, 'A')).toBe('duplicate');
-    // The old outage, told late, is still the old outage.
+    // Reported late, it is still the old outage.
     expect(await app.fail(2, 'A')).toBe('duplicate');
     expect(await app.fail(4, 'A')).toBe('enqueued');
     await until('all are at GitHub', () => app.dispatched().length === 3);
@@ -159,28 +160,28 @@ describe('failures', () => {
     expect(await app.fail(3, 'A')).toBe('duplicate');
   });
 
-  test('one that still waits when the object is well again is superseded: counted, not sent', async () => {
+  test('one that still waits when its object has recovered is superseded: counted, not sent', async () => {
     const superseded = () => total(system, 'flux_dispatch_superseded_total');
     const before = await superseded();
-    const tried = triedInVain().size;
+    const tried = retried().size;
     github.setFaults([{ match: { repo: 'Altinn/streams' }, action: { status: 503 } }]);
     const app = object();
     expect(await app.fail(1, 'A')).toBe('enqueued');
     expect(await app.fail(5, 'A', { reason: 'BuildFailed' })).toBe('enqueued');
-    await until('both have been tried', () => triedInVain().size >= tried + 2);
+    await until('both have been tried', () => retried().size >= tried + 2);
     expect(await app.deploy(5, 'A')).toBe('enqueued');
     github.setFaults([]);
     // The second is of the same second as the success, so it stands.
     await until('what stands is at GitHub', () => app.dispatched().length === 2);
     expect([...app.dispatched()].sort()).toEqual(['flux-deploy', 'flux-deploy-failed']);
     await until('it is counted', async () => (await superseded()) === before + 1);
-    // Its claim has ended, so the next outage is told.
+    // Its claim has ended, so the next outage is dispatched.
     expect(await app.fail(6, 'A')).toBe('enqueued');
   });
 });
 
-/** The ids of the dispatches that have been tried in vain. */
-function triedInVain(): Set<unknown> {
+/** The ids of the dispatches of which an attempt has failed. */
+function retried(): Set<unknown> {
   const lines = system.dispatchers.flatMap(({ process }) => process.log());
   return new Set(lines.filter(({ outcome }) => outcome === 'retry').map(({ dispatch_id }) => dispatch_id));
 }

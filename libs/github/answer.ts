@@ -1,0 +1,30 @@
+import type { ResponseHeaders } from './api-result.ts';
+
+/**
+ * What came in the place of GitHub's answer to a call: a 2xx without what GitHub sends with it. Something in between
+ * sent it, such as a proxy that asks for a sign-in. Taken for GitHub's, it would become a token or an installation.
+ */
+export class ForeignAnswer extends Error {
+  override readonly name = 'ForeignAnswer';
+  readonly response: { readonly status: number; readonly headers: ResponseHeaders };
+
+  constructor(status: number, headers: ResponseHeaders) {
+    super(`The answer ${status} is not GitHub's`);
+    this.response = { status, headers };
+  }
+}
+
+/**
+ * Whether GitHub would answer a call with this 2xx. Pure.
+ * @param path of the call, without its query
+ * @param data the answer's body, parsed; undefined where it is no JSON
+ */
+export function isGitHubs(path: string, data: unknown): boolean {
+  // Its status says it all, and `classify` reads that.
+  if (path.endsWith('/dispatches')) return true;
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return false;
+  const { id, token } = data as { id?: unknown; token?: unknown };
+  if (path.endsWith('/access_tokens')) return typeof token === 'string' && token !== '';
+  if (path.endsWith('/installation')) return Number.isSafeInteger(id) && Number(id) > 0;
+  return true;
+}

@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { runSchedule } from './run-schedule.ts';
+import { type Answer, schedules, steps } from './schedule.ts';
+import { DAY_MS, openWorld, START, type World } from './world.ts';
+
+let world: World;
+
+beforeAll(async () => {
+  // The clock of the processes. That of Redis goes on, where nothing expires as soon as a run ends.
+  vi.useFakeTimers({ toFake: ['Date'], now: START });
+  world = await openWorld(inject('redisUrl'));
+});
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]();
+  vi.useRealTimers();
+});
+
+const USUAL_RUNS = 150;
+// The same ones every time, so that a commit breaks by what it changes. Others are found with INTERLEAVINGS=5000.
+const USUAL_SEED = 20_260_305;
+
+test('whatever breaks and whenever, nothing is lost, left over or dispatched twice', {
+  timeout: 3_600_000,
+}, async () => {
+  const asked = inject('interleavings');
+  const settings = asked === '' ? { numRuns: USUAL_RUNS, seed: USUAL_SEED } : { numRuns: Number(asked) };
+  const cooldown = fc.constantFrom(0, DAY_MS);
+  const end = fc.constantFrom<Answer>(404, 204);
+  await fc.assert(
+    fc.asyncProperty(schedules, cooldown, end, async (...run) => {
+      expect(await runSchedule(world, ...run)).toEqual([]);
+    }),
+    settings,
+  );
+  // Otherwise the schedules have become too tame to show anything.
+  expect([...world.outcomes].toSorted()).toEqual([
+    'dead',
+    'delivered',
+    'delivered_before',
+    'redriven',
+    'replaced_by_newer',
+    'retry',
+    'superseded',
+  ]);
+});
+
+// What has gone wrong before.
+describe('found', () => {
+  const deployed = 'event, all, dispatch';
+
+  test.each<[string, (ones: string) => string]>([
+    [
+      'an entry is parked only after a newer dispatch of its deployment was delivered',
+      () => `${deployed}, all, github 1, ${deployed}, all`,
+    ],
+    [
+      'a slow process redrives an entry that another has redriven meanwhile',
+      ones => `${deployed}, all, deadLetter, all, retry, deadLetter, ${ones}stall, deadLetter, all 1, all`,
+    ],
+    [
+      'a slow process finds dead what another delivers meanwhile',
+      ones => `${deployed}, ${ones}stall, github 1, dispatch, all 1, all`,
+    ],
+    [
+      'a slow process finds dead what has died meanwhile and was redriven',
+      ones =>
+        `${deployed}, ${ones}stall, dispatch, all 1, deadLetter, all 1, retry, deadLetter, all 1, github 2, all`,
+    ],
+    [
+      'a claim passes on to a newer dispatch while another process looks at it',
+      ones =>
+        `${deployed}, kill, stall, dispatch, ${ones}github 1, event 1, all 1, event, all 1, dispatch, all 1, dispatch, all 1, all`,
+    ],
+  ])('%s', async (_, schedule) => {
+    // Wherever in its commands the process is overtaken.
+    const texts = new Set(Array.from({ length: 8 }, (_, n) => schedule('one, '.repeat(n))));
+    for (const text of texts) {
+      for (const cooldown of [0, DAY_MS]) {
+        expect(await runSchedule(world, steps(text), cooldown, 404), text).toEqual([]);
+      }
+    }
+  });
+});

@@ -1,0 +1,158 @@
+import type { Admission, Holder } from '@flux-dispatch/queue/claims';
+import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
+import type { Answer } from './schedule.ts';
+
+export const OBJECT = { object_id: '0'.repeat(64), repo: 'Altinn/gone' };
+export const DEPLOYMENTS = {
+  A: { dedup_id: 'a'.repeat(64), class: 'success', event_type: 'flux-deploy' },
+  B: { dedup_id: 'b'.repeat(64), class: 'success', event_type: 'flux-deploy' },
+  F: { dedup_id: 'f'.repeat(64), class: 'failure', event_type: 'flux-deploy-failed' },
+} as const;
+export type Deployment = keyof typeof DEPLOYMENTS;
+export const NAMES = Object.keys(DEPLOYMENTS) as Deployment[];
+
+/** A dispatch that was queued, and what has become of it. */
+export interface DispatchRecord {
+  readonly id: string;
+  readonly deployment: Deployment;
+  readonly acceptedAt: number;
+  /** Dispatches of a deployment have the same, unless something else was dispatched in between. */
+  run: number;
+  /** In which run it was, each time that GitHub has accepted it. */
+  readonly delivered: number[];
+  deliveredAt: number;
+  /** When GitHub has refused it for good, the last time. 0: never. */
+  diedAt: number;
+  /** From when on its entry stands for that. */
+  buriedAt: number;
+  superseded: boolean;
+  /** An operator has removed its entry. */
+  removed: boolean;
+}
+
+/** What an interruption affects. */
+interface Affected {
+  readonly deployment: Deployment | undefined;
+}
+
+/** The reference that Redis is compared with: what has become of all dispatches, and what may be in Redis after that. */
+export function createModel() {
+  /** In the order in which they were queued. */
+  const records: DispatchRecord[] = [];
+  const runs = { A: 0, B: 0, F: 0 };
+  /** The run of the newest event that admit.lua has let through. */
+  const admitted = { A: 0, B: 0, F: 0 };
+  /** The run in which the claim was last seen as that of a delivered dispatch. */
+  const settled = { A: -1, B: -1, F: -1 };
+  /** How often something broke that had hold of a deployment: so often may a dispatch of it be repeated. */
+  const faults = { A: 0, B: 0, F: 0 };
+  /** Deployments for which a slow process went on with what another had taken up. */
+  const overtaken = new Set<Deployment>();
+  const find = (id: string | undefined) => records.find(record => record.id === id);
+
+  return {
+    find,
+    broke({ deployment }: Affected) {
+      if (deployment) faults[deployment]++;
+    },
+    overtaken({ deployment }: Affected) {
+      if (deployment) overtaken.add(deployment);
+    },
+    admitted(name: Deployment, [admission]: Admission) {
+      // A success re-arms the failure, be it new or not, and one that is new the other success.
+      if (admission !== 'stale' && name !== 'F') runs.F++;
+      if (admission === 'add' && name !== 'F') runs[name === 'A' ? 'B' : 'A']++;
+      if (admission === 'add') admitted[name] = runs[name];
+    },
+    queued(id: string, deployment: Deployment, acceptedAt: number) {
+      records.push({
+        ...{ id, deployment, acceptedAt, run: admitted[deployment], delivered: [], deliveredAt: 0 },
+        ...{ diedAt: 0, buriedAt: Number.POSITIVE_INFINITY, superseded: false, removed: false },
+      });
+    },
+    /** Whoever holds the claim is of the newest run: admit.lua ends the claim of an older one. */
+    held(deployment: Deployment, holder: Holder | undefined) {
+      const record = find(holder?.id);
+      if (record) record.run = admitted[deployment];
+      if (record && holder?.state === 'delivered') settled[deployment] = record.run;
+    },
+    answered(id: string, answer: Answer, now: number) {
+      const record = find(id);
+      if (!record || answer === 503) return;
+      if (answer === 204) {
+        record.delivered.push(record.run);
+        record.deliveredAt = now;
+      } else {
+        record.diedAt = now;
+        record.buriedAt = Number.POSITIVE_INFINITY;
+      }
+    },
+    ended(id: string, outcome: string, now: number) {
+      const record = find(id);
+      if (record && outcome === 'superseded') record.superseded = true;
+      if (record && outcome === 'dead') record.buriedAt = now;
+    },
+
+    /** A claim without expiry has its job and a job its claim, and that of a delivered dispatch lives on. */
+    wrongClaim(name: Deployment, holder: Holder | undefined, jobs: readonly Pending[]): string[] {
+      const wrong: string[] = [];
+      if (holder?.state === 'pending' && !jobs.some(({ id }) => id === holder.id)) {
+        wrong.push(`The claim of ${name} is held for ever by ${holder.id}, which has no job`);
+      }
+      if (settled[name] === admitted[name] && holder?.state !== 'delivered') {
+        wrong.push(`${name} was delivered, and its claim has ended (${holder?.state ?? 'free'})`);
+      }
+      for (const { id, timestamp, superseded } of jobs) {
+        const record = find(id);
+        // Another dispatch has the claim by now, or none is needed: it died or is superseded, and only has to end.
+        const admittedAgain = admitted[name] > (record?.run ?? 0);
+        if (admittedAgain || superseded || (record && record.diedAt > timestamp)) continue;
+        if (holder?.id !== id) wrong.push(`${id} is pending without its claim (${holder?.id ?? 'free'})`);
+        else if (holder?.state === 'dead') wrong.push(`${id} is pending, and its claim will run out`);
+      }
+      return wrong;
+    },
+
+    /** What was accepted has ended in a known way, and nothing is dispatched twice. */
+    wrongDispatches(entries: readonly DeadLetter[]): string[] {
+      const wrong: string[] = [];
+      const hasEntry = ({ id }: DispatchRecord) => entries.some(({ dispatch_id }) => dispatch_id === id);
+      const kept = (record: DispatchRecord) =>
+        record.delivered.length > 0 || record.superseded || record.removed || hasEntry(record);
+
+      for (const [index, record] of records.entries()) {
+        const { id, deployment, acceptedAt, run, diedAt, buriedAt } = record;
+        const same = records.filter(each => each.deployment === deployment);
+        const since = same.filter(each => each.acceptedAt >= acceptedAt && each.deliveredAt > buriedAt);
+        if (since.length > 0 && hasEntry(record) && !overtaken.has(deployment)) {
+          wrong.push(`${id} has an entry, although ${since.map(each => each.id)} was delivered since`);
+        }
+        // By whichever order: of those that are under way at the same time, one may overtake the other.
+        const newer = same.filter(
+          each => each.acceptedAt > acceptedAt || records.indexOf(each) > index || each.run > run,
+        );
+        // Once it has died, one that is newer may stand for it.
+        if (!kept(record) && !(diedAt > 0 && newer.some(kept))) wrong.push(`${id} is lost`);
+      }
+      for (const name of NAMES) {
+        if (entries.filter(({ dedup_id }) => dedup_id === DEPLOYMENTS[name].dedup_id).length > 1) {
+          wrong.push(`${name} has more than one entry`);
+        }
+        const delivered = records
+          .filter(record => record.deployment === name)
+          .flatMap(record => record.delivered);
+        const repeats = delivered.length - new Set(delivered).size;
+        if (repeats > faults[name])
+          wrong.push(`${name} was dispatched ${repeats} times more after ${faults[name]} faults`);
+      }
+      return wrong;
+    },
+  };
+}
+
+/** A job that was not given up yet. */
+export interface Pending {
+  readonly id: string | undefined;
+  readonly timestamp: number;
+  readonly superseded: boolean;
+}

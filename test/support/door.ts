@@ -1,0 +1,58 @@
+import type { AppOptions } from '@flux-dispatch/github/app';
+import { createGitHub } from '@flux-dispatch/github/github';
+import { parsePrivateKey } from '@flux-dispatch/github/private-key';
+import type { ErrorCode, Verdict } from '@flux-dispatch/github/verdict';
+import { type GitHubStubOptions, startGitHubStub } from '@flux-dispatch/github-stub/stub';
+import { createLogger } from '@flux-dispatch/runtime/log';
+import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
+import type { Credentials } from '@flux-dispatch/testbed/credentials';
+import { startRecordingProxy } from '@flux-dispatch/testbed/recording-proxy';
+
+export const OWNERS = { Altinn: 1001, Digdir: 1002 };
+
+/** The door to GitHub, with a stand-in behind it and a recording of the calls between them. */
+export interface Door extends AsyncDisposable {
+  readonly stub: Awaited<ReturnType<typeof startGitHubStub>>;
+  readonly proxy: Awaited<ReturnType<typeof startRecordingProxy>>;
+  attempt(repo?: string): Promise<Verdict>;
+  /** Sends a dispatch once: the status of GitHub's answer, or why there is none. */
+  send(repo?: string): Promise<ErrorCode>;
+  /** The calls on the wire since it was last asked, such as "GET /app". */
+  calls(): string[];
+}
+
+export async function openDoor(
+  credentials: Credentials,
+  options: Partial<AppOptions> = {},
+  stubOptions: Partial<GitHubStubOptions> = {},
+): Promise<Door> {
+  await using stack = new AsyncDisposableStack();
+  const now = () => Date.now();
+  const stub = stack.use(await startGitHubStub({ ...credentials.stub, owners: OWNERS, now, ...stubOptions }));
+  const proxy = stack.use(await startRecordingProxy(stub.url));
+  const github = createGitHub({
+    ...{ apiUrl: proxy.url, apiVersion: '2026-03-10', appId: credentials.appId },
+    now,
+    privateKey: reloadedFile(credentials.privateKeyPath, parsePrivateKey),
+    timeoutMs: 10_000,
+    onExhausted: () => undefined,
+    log: createLogger('test', 'fatal'),
+    ...options,
+  });
+  const attempt = (repo = 'Altinn/dialogporten') =>
+    github.attempt({ repo, event_type: 'flux-deploy', payload: { product: 'dialogporten' } });
+  let seen = 0;
+  const started = stack.move();
+  return {
+    stub,
+    proxy,
+    attempt,
+    send: async (repo?: string) => (await attempt(repo)).code,
+    calls() {
+      const calls = proxy.requests.slice(seen).map(({ method, path }) => `${method} ${path}`);
+      seen = proxy.requests.length;
+      return calls;
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
