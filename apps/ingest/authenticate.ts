@@ -1,4 +1,4 @@
-import { type Key, verifySignature } from '@flux-dispatch/event/signature';
+import { isSignature, type Key, verifySignature } from '@flux-dispatch/event/signature';
 import type { Sender } from '@flux-dispatch/routing/decide';
 
 /** A token of ingest, with what its holder may report. */
@@ -24,9 +24,20 @@ export function authenticate(
   return verifySignature(body, signature, keys)?.sender;
 }
 
+/** Whether no body whatever could make up for the signature, so that none needs to be read. */
+export function isHopeless(
+  signature: string,
+  { ALLOW_UNSIGNED }: { readonly ALLOW_UNSIGNED: boolean },
+): boolean {
+  return !ALLOW_UNSIGNED && !isSignature(signature);
+}
+
 /** What is wrong with a signature that authenticates no one, in one line for the product team. */
 export function signatureFault(signature: string): string {
-  return signature === ''
-    ? 'the X-Signature header is missing: the Provider must be of type generic-hmac, with a token in its Secret'
+  if (signature === '') {
+    return 'the X-Signature header is missing: the Provider must be of type generic-hmac, with a token in its Secret';
+  }
+  return !isSignature(signature)
+    ? 'the X-Signature header must be sha256= and 64 lower-case hex digits, as a Provider of type generic-hmac sends it'
     : "the X-Signature header does not match the body: the Provider's token must be the one that ingest has";
 }

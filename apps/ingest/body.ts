@@ -41,7 +41,7 @@ export async function readBody(
  * Drops the rest of a body. Closing the connection while the client is still sending would reset it, and the client
  * would see a broken pipe instead of the answer.
  */
-function discard(request: IncomingMessage): void {
+export function discard(request: IncomingMessage): void {
   let left = MAX_DISCARDED_BYTES;
   request.on('data', (chunk: Buffer) => {
     left -= chunk.length;

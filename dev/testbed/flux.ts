@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { SIGNATURE_HEADER, sign } from '@flux-dispatch/event/signature';
 
 export interface EventOptions {
@@ -8,7 +8,10 @@ export interface EventOptions {
   readonly severity?: 'info' | 'error';
   readonly reason?: string;
   readonly message?: string;
-  readonly timestamp?: Date;
+  /** null: none. */
+  readonly timestamp?: Date | null;
+  /** Default: the same for the same object. */
+  readonly uid?: string;
   /** Revision, and what the Alert has as its eventMetadata. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -22,6 +25,7 @@ export function fluxEvent({
   reason = 'ReconciliationSucceeded',
   message = 'Reconciliation finished in 1.842s, next run in 10m0s',
   timestamp = new Date(),
+  uid = uidOf(`${kind}/${namespace}/${name}`),
   metadata = {},
 }: EventOptions = {}): Buffer {
   const group = kind === 'HelmRelease' ? 'helm' : 'kustomize';
@@ -31,13 +35,13 @@ export function fluxEvent({
       kind,
       namespace,
       name,
-      uid: randomUUID(),
+      uid,
       apiVersion: `${group}.toolkit.fluxcd.io/${kind === 'HelmRelease' ? 'v2' : 'v1'}`,
       resourceVersion: '184467',
     },
     severity,
     // Kubernetes' times are whole seconds.
-    timestamp: timestamp.toISOString().replace(/\.\d+Z$/, 'Z'),
+    ...(timestamp && { timestamp: timestamp.toISOString().replace(/\.\d+Z$/, 'Z') }),
     message,
     reason,
     metadata: Object.fromEntries(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1))),
@@ -47,6 +51,12 @@ export function fluxEvent({
   // Go's encoder escapes what could end a script element.
   const escapes: Record<string, string> = { '<': '\\u003c', '>': '\\u003e', '&': '\\u0026' };
   return Buffer.from(JSON.stringify(event).replace(/[<>&]/g, character => escapes[character] ?? character));
+}
+
+/** Kubernetes gives an object a uid of its own, which it keeps. */
+function uidOf(object: string): string {
+  const digits = createHash('sha256').update(object).digest('hex').slice(0, 32);
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 /** The revision of an OCI artifact whose content is `content`. */

@@ -24,6 +24,7 @@ test('an event of the real client', () => {
         kind: 'Kustomization',
         name: 'dialogporten-apps',
         namespace: 'product-dialogporten',
+        uid: '7d0cdc51-ddcf-4743-b223-83ca5c699632',
       },
       reason: 'ReconciliationSucceeded',
       severity: 'info',
@@ -71,10 +72,28 @@ describe('metadata keys lose the API group', () => {
   });
 });
 
+test('half of a surrogate pair becomes U+FFFD, in keys as well', () => {
+  const text = JSON.stringify({ ...MINIMAL, message: 'a MARK b', metadata: { 'k MARK': 'MARK \u{1f600}' } });
+  const parsed = parse(text.replaceAll('MARK', '\\ud83d'));
+  expect(parsed).toMatchObject({
+    event: { message: 'a \ufffd b', metadata: { 'k \ufffd': '\ufffd \u{1f600}' } },
+  });
+});
+
+test('metadata has at most 256 keys', () => {
+  const keys = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, '']));
+  expect(parse({ ...MINIMAL, metadata: keys(256) }).ok).toBe(true);
+  expect(parse({ ...MINIMAL, metadata: keys(257) })).toEqual({
+    ok: false,
+    fault: 'metadata has 257 keys, and at most 256 are allowed',
+  });
+});
+
 describe('what may be missing, and what may be new', () => {
   const bare = {
     ...MINIMAL,
-    involvedObject: { ...MINIMAL.involvedObject, namespace: '' },
+    involvedObject: { ...MINIMAL.involvedObject, namespace: '', uid: '' },
     ...{ severity: '', timestamp: '', message: '', reportingController: '', metadata: {} },
   };
   test.each([

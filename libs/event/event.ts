@@ -11,10 +11,15 @@ const eventSchema = z.object({
     kind: z.string().min(1),
     name: z.string().min(1),
     namespace: text,
+    uid: text,
   }),
   reason: z.string().min(1),
   severity: text,
-  timestamp: text,
+  // One that cannot be read counts as the arrival.
+  timestamp: z
+    .unknown()
+    .optional()
+    .transform(value => (typeof value === 'string' ? value : '')),
   message: text,
   reportingController: text,
   metadata: z
@@ -36,9 +41,13 @@ export type ParsedEvent = { ok: true; event: FluxEvent } | { ok: false; fault: s
 export function parseEvent(body: Buffer): ParsedEvent {
   let json: unknown;
   try {
-    json = JSON.parse(body.toString('utf8'));
+    json = parseWellFormed(body.toString('utf8'));
   } catch (error) {
     return { ok: false, fault: `the body is not JSON: ${singleLine((error as Error).message)}` };
+  }
+  const keys = Object.keys((json as { metadata?: object | null } | null)?.metadata ?? {}).length;
+  if (keys > MAX_METADATA_KEYS) {
+    return { ok: false, fault: `metadata has ${keys} keys, and at most ${MAX_METADATA_KEYS} are allowed` };
   }
   const parsed = eventSchema.safeParse(json);
   if (!parsed.success) {
@@ -46,6 +55,21 @@ export function parseEvent(body: Buffer): ParsedEvent {
     return { ok: false, fault: `the body is not a Flux Event: ${singleLine(faults.slice(0, 5).join('; '))}` };
   }
   return { ok: true, event: { ...parsed.data, metadata: bareKeys(parsed.data.metadata) } };
+}
+
+const MAX_METADATA_KEYS = 256;
+
+// Bytes that are no UTF-8 are replaced when they are decoded, so half a character can only come from such an escape.
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
+
+/** Parses JSON. Half a character (a lone surrogate) becomes U+FFFD: no later step could encode it. */
+function parseWellFormed(text: string): unknown {
+  if (!SURROGATE_ESCAPE.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (_key, value) => {
+    if (typeof value === 'string') return value.toWellFormed();
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key.toWellFormed(), each]));
+  });
 }
 
 // The group of a Flux API, as in `kustomize.toolkit.fluxcd.io/revision` and `event.toolkit.fluxcd.io/product`.

@@ -1,6 +1,15 @@
 /** Whether an event tells of a deployment that worked, or of one that did not. */
 export type ReasonClass = 'success' | 'failure';
 
+/** The success that counts only where an Alert names it in `dispatch_reasons`. */
+export const OPTIONAL_SUCCESS_REASON = 'TestSucceeded';
+
+/**
+ * The failures that Flux reports with severity info. Any other failure reason with severity info is what the Ready
+ * condition of an object said last, at the deletion of the object.
+ */
+export const INFO_FAILURE_REASONS: readonly string[] = ['DependencyNotReady', 'RollbackSucceeded'];
+
 /** Reasons of kustomize-controller and helm-controller for a deployment that is in place. */
 export const SUCCESS_REASONS: readonly string[] = [
   'ReconciliationSucceeded',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseRevision } from './revision.ts';
+import { parseCommit, parseRevision } from './revision.ts';
 
 const SHA1 = 'a63b3a440d34a42168e949f527554da1c3ecc932';
 const SHA256 = 'a0313152b69bb3a75fca2346d15444b3115c21b8abe39baa20fb5f9d578cb6b0';
@@ -31,6 +31,34 @@ describe('every form that Flux gives a revision', () => {
     ['a commit that is part of a word', `main-${SHA1}`, neither],
   ])('%s: %s', (_, revision, expected) => {
     expect(parseRevision(revision)).toEqual(expected);
+  });
+});
+
+describe('the commit that metadata names', () => {
+  const SHORT = SHA1.slice(0, 7);
+  test.each([
+    ['a SHA', SHA1, SHA1],
+    ['a short SHA', SHORT, SHORT],
+    ['of a SHA-256 repository', SHA256, SHA256],
+    ['a Git revision', `main@sha1:${SHA1}`, SHA1],
+    ['a short one', `main@sha1:${SHORT}`, SHORT],
+    ['a Git revision of a SHA-256 repository', `main@sha256:${SHA256}`, SHA256],
+    ['the older form', 'release/2026-03/731f7eaddfb6af', '731f7eaddfb6af'],
+    ['too short', SHA1.slice(0, 6), undefined],
+    ['too long', `${SHA1}a`, undefined],
+    ['upper case', SHA1.toUpperCase(), undefined],
+    ['something else', 'v1.4.2', undefined],
+    ['nothing', '', undefined],
+  ])('%s', (_, text, commit) => {
+    expect(parseCommit(text)).toBe(commit);
+  });
+
+  test.each([
+    ['an older Git revision may be short', 'main/731f7eaddfb6af', '731f7eaddfb6af'],
+    ['the digest of an artifact is none', `at23@sha256:${SHA256}`, undefined],
+    ['digits alone may be a version', '20260305', undefined],
+  ])('in the revision itself: %s', (_, revision, commitSha) => {
+    expect(parseRevision(revision).commitSha).toBe(commitSha);
   });
 });
 

@@ -5,6 +5,11 @@ export const SIGNATURE_HEADER = 'x-signature';
 
 const FORMAT = /^sha256=([0-9a-f]{64})$/;
 
+/** Whether a signature has the form that Flux gives it, right or wrong. */
+export function isSignature(text: string): boolean {
+  return FORMAT.test(text);
+}
+
 /** Signs a body as notification-controller does: `sha256=<hex HMAC-SHA256>` under the token's raw bytes. */
 export function sign(body: Buffer, token: Buffer): string {
   return `sha256=${createHmac('sha256', token).update(body).digest('hex')}`;
@@ -22,7 +27,7 @@ export function verifySignature<K extends Key>(
   signature: string | undefined,
   keys: readonly K[],
 ): K | undefined {
-  if (signature === undefined || !FORMAT.test(signature)) return undefined;
+  if (signature === undefined || !isSignature(signature)) return undefined;
   const given = Buffer.from(signature);
   let matched: K | undefined;
   // Every key is tried, so that the time taken does not reveal which of them matched.

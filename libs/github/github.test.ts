@@ -246,3 +246,31 @@ describe('a repository that was renamed', () => {
     expect(d.stub.dispatches.map(({ owner }) => owner)).toEqual(['Altinn']);
   });
 });
+
+describe('whether the dispatch may go', () => {
+  test('is asked once there is a token, so that slow look-ups do not let many go at once', async () => {
+    const asked: string[][] = [];
+    await using d = await openDoor(credentials, {
+      mayGo: async () => {
+        asked.push(d.calls());
+        return true;
+      },
+    });
+    expect(await d.send()).toBe('204');
+    expect(asked).toEqual([[LOOK_UP, TOKEN]]);
+    expect(d.calls()).toEqual([DISPATCH]);
+  });
+
+  test('no: nothing is sent', async () => {
+    await using d = await openDoor(credentials, { mayGo: async () => false });
+    await expect(d.send()).rejects.toThrow('held');
+    expect(d.calls()).toEqual([LOOK_UP, TOKEN]);
+  });
+
+  test('not known: neither, and the attempt rejects with the reason', async () => {
+    const mayGo = async () => Promise.reject(new Error('Redis refuses'));
+    await using d = await openDoor(credentials, { mayGo });
+    await expect(d.send()).rejects.toThrow('Redis refuses');
+    expect(d.stub.dispatches).toEqual([]);
+  });
+});

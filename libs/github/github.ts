@@ -13,24 +13,37 @@ export interface RepositoryDispatch {
 }
 
 export interface GitHub {
-  /** Sends a dispatch once, and says what came of it. Never rejects: a bug of ours is a verdict too. */
-  attempt(dispatch: RepositoryDispatch): Promise<Verdict>;
+  /**
+   * Sends a dispatch once, and says what came of it. A bug of ours is a verdict too.
+   * @param mayGo asked at the last moment, when the installation has a token: the call itself is what the pace is about.
+   *   Where it says no, the call is `held`, and where it rejects, so does the attempt
+   */
+  attempt(dispatch: RepositoryDispatch, mayGo?: () => Promise<boolean>): Promise<Verdict | 'held'>;
 }
 
 /** The door to GitHub: in front of it, no one sees a status code; behind it, no one knows the queue. */
 export function createGitHub(options: AppOptions): GitHub {
   const app = createApp(options);
   return {
-    async attempt(dispatch) {
+    async attempt(dispatch, mayGo = async () => true) {
       const { repo } = dispatch;
-      try {
-        return classify(await app.call('dispatch', repo, dispatching(dispatch)), repo, Date.now());
-      } catch (error) {
-        return unexpected(error);
-      }
+      let asked: Promise<boolean> | undefined;
+      const call = async () => {
+        const send = dispatching(dispatch);
+        const result = await app.call('dispatch', repo, async (client, signal) => {
+          asked = mayGo();
+          // What it rejects with is no answer of GitHub's.
+          return (await asked.catch(() => false)) ? send(client, signal) : NOT_SENT;
+        });
+        return classify(result, repo, Date.now());
+      };
+      const verdict = await call().catch(unexpected);
+      return (await asked) === false ? 'held' : verdict;
     },
   };
 }
+
+const NOT_SENT = { status: 0, headers: {} };
 
 function dispatching({ repo, event_type, payload }: RepositoryDispatch): Send {
   const { owner, name } = splitRepository(repo);

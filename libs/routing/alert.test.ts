@@ -12,6 +12,7 @@ function alertOf(metadata: Record<string, string>) {
 const ABSENT = {
   ...{ product: 'product-x', env: '', cluster: '', dispatch_event: 'flux-deploy' },
   ...{ dispatch_repo: undefined, dispatch_on: undefined, revision: undefined, originRevision: undefined },
+  ...{ dispatch_reasons: undefined, commit: undefined },
   rest: {},
 };
 
@@ -20,9 +21,10 @@ test('absent keys have their defaults', () => {
 });
 
 test('an empty value is a value, but for a revision', () => {
-  const keys = Object.keys(ABSENT).filter(key => key !== 'rest');
+  const keys = Object.keys(ABSENT).filter(key => key !== 'rest' && key !== 'commit');
   expect(alertOf(Object.fromEntries(keys.map(key => [key, ''])))).toEqual({
     ...{ product: '', env: '', cluster: '', dispatch_repo: '', dispatch_event: '', dispatch_on: '' },
+    ...{ dispatch_reasons: [''], commit: undefined },
     ...{ revision: undefined, originRevision: undefined, rest: {} },
   });
 });
@@ -34,12 +36,15 @@ test('values as they are, revisions parsed, and the rest in its order', () => {
     ...{ product: 'dialogporten', env: 'at23', cluster: 'north' },
     ...{ dispatch_repo: ' a / b ', dispatch_event: 'a b', dispatch_on: 'always' },
   };
-  const rest = { commit_status: 'update', summary: 'prod' };
-  const alert = alertOf({ ...own, ...rest, revision, originRevision: `main@sha1:${sha}` });
+  const rest = { commit: sha, commit_status: 'update', summary: 'prod' };
+  const dispatch_reasons = 'UpgradeSucceeded, TestSucceeded';
+  const alert = alertOf({ ...own, ...rest, dispatch_reasons, revision, originRevision: `main@sha1:${sha}` });
   expect(alert).toEqual({
     ...own,
     revision: { text: revision, digest: revision.replace('at23@', ''), commitSha: undefined },
-    originRevision: { text: `main@sha1:${sha}`, digest: `sha1:${sha}`, commitSha: sha },
+    originRevision: `main@sha1:${sha}`,
+    dispatch_reasons: ['UpgradeSucceeded', 'TestSucceeded'],
+    commit: sha,
     rest,
   });
   expect(Object.keys(alert.rest)).toEqual(Object.keys(rest));

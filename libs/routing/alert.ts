@@ -23,10 +23,14 @@ export interface AlertMetadata {
   readonly dispatch_event: string;
   /** Undefined where the key is absent. An empty value stays empty. */
   readonly dispatch_on: string | undefined;
+  /** The reasons that the Alert is narrowed to. Undefined where the key is absent: all. */
+  readonly dispatch_reasons: readonly string[] | undefined;
+  /** The commit that was deployed, which stays among the rest. Undefined where the key is absent or empty. */
+  readonly commit: string | undefined;
   /** Undefined where the key is absent or empty. */
   readonly revision: AlertRevision | undefined;
   /** Undefined where the key is absent or empty. */
-  readonly originRevision: AlertRevision | undefined;
+  readonly originRevision: string | undefined;
   /** All other entries, in the order of the event. */
   readonly rest: Readonly<Record<string, string>>;
 }
@@ -43,14 +47,17 @@ export function readAlert(
     dispatch_repo,
     dispatch_event = DEFAULT_DISPATCH_EVENT,
     dispatch_on,
+    dispatch_reasons,
     revision,
     originRevision,
     ...rest
   } = metadata;
   return {
     ...{ product, env, cluster, dispatch_repo, dispatch_event, dispatch_on },
+    dispatch_reasons: dispatch_reasons?.split(',').map(reason => reason.trim()),
+    commit: rest['commit'] || undefined,
     revision: readRevision(revision),
-    originRevision: readRevision(originRevision),
+    originRevision: originRevision || undefined,
     rest,
   };
 }

@@ -13,9 +13,11 @@ export const ROUTING_VARIABLES = {
   DEFAULT_DISPATCH_EVENT: matching(EVENT_TYPE.pattern, EVENT_TYPE.form).prefault('flux-deploy'),
   SUCCESS_REASONS: REASONS.prefault(SUCCESS_REASONS.join()),
   FAILURE_REASONS: REASONS.prefault(FAILURE_REASONS.join()),
-  DEDUP_TTL: duration().prefault('24h'),
-  DEDUP_MAX_ENTRIES: integer(1, 10_000_000).prefault('10000'),
+  DEDUP_TTL: duration({ max: '365d' }).prefault('30d'),
+  DEDUP_MAX_ENTRIES: integer(1, 10_000_000).prefault('100000'),
+  DEDUP_KEEP: duration({ min: '0s', max: '365d' }).prefault('2h'),
   RATE_LIMIT_INTERVAL: duration().prefault('1h'),
+  DEPENDENCY_GRACE: duration({ min: '0s' }).prefault('5m'),
 };
 
 /** The rule that no reason is both a success and a failure. */

@@ -1,5 +1,5 @@
 import { type FluxEvent, parseEvent } from '@flux-dispatch/event/event';
-import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
+import { FAILURE_REASONS, INFO_FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
 import { type EventOptions, fluxEvent, ociRevision } from '@flux-dispatch/testbed/flux';
 import { describe, expect, test } from 'vitest';
 import { loadFixtures } from '../../test/support/recorded-events.ts';
@@ -11,9 +11,8 @@ const CONFIG: DecideConfig = {
   FAILURE_REASONS,
   ALLOWED_OWNERS: ['Altinn', 'Digdir'],
   DEFAULT_DISPATCH_EVENT: 'flux-deploy',
-  DEDUP_TTL: 86_400_000,
-  DEDUP_MAX_ENTRIES: 10_000,
   RATE_LIMIT_INTERVAL: 3_600_000,
+  DEPENDENCY_GRACE: 300_000,
 };
 
 function parsed(body: Buffer): FluxEvent {
@@ -84,23 +83,24 @@ test('a candidate has all that ingest and dispatcher need', () => {
         event_type: 'flux-deploy',
         class: 'success',
         event_time: 1_772_712_060,
-        claim: { delivered_ttl_ms: 86_400_000, max_delivered: 10_000 },
+        claim: { delivered_ttl_ms: 3_600_000 },
         payload: expect.objectContaining({ product: 'dialogporten', environment: 'at23' }),
         repeat: 'duplicate',
-        renewal_ms: 86_400_000,
+        remembered: true,
+        delay_ms: 0,
       },
     ],
   });
 });
 
-test('without a revision a repeat is rate limited, for an interval of its own that repeats do not extend', () => {
+test('a failure without a revision is rate limited, for an interval of its own', () => {
   const [candidate] = candidatesOf(
-    decideOn({ reason: 'AccessDenied', metadata: { revision: '', dispatch_on: 'any' } }),
+    decideOn({ reason: 'AccessDenied', severity: 'error', metadata: { revision: '', dispatch_on: 'any' } }),
   );
   expect(candidate).toMatchObject({
     claim: { delivered_ttl_ms: 3_600_000 },
     repeat: 'rate_limited',
-    renewal_ms: 0,
+    remembered: false,
   });
 });
 
@@ -116,17 +116,29 @@ describe('reason', () => {
     expect(candidatesOf(decideOn({ reason, severity, metadata: on }))[0]?.class).toBe(reasonClass);
   });
 
-  test.each(['Progressing', 'InventoryBuildFailed', 'reconciliationsucceeded', 'constructor'])(
-    '%s is none that counts',
+  test.each(FAILURE_REASONS.filter(reason => !INFO_FAILURE_REASONS.includes(reason)))(
+    '%s with severity info reports a deletion',
     reason => {
       expect(outcomeOf(decideOn({ reason, metadata: on }))).toBe('ignored_reason');
     },
   );
 
+  test.each([
+    'TestSucceeded',
+    'Progressing',
+    'InventoryBuildFailed',
+    'reconciliationsucceeded',
+    'constructor',
+  ])('%s is none that counts', reason => {
+    expect(outcomeOf(decideOn({ reason, metadata: on }))).toBe('ignored_reason');
+  });
+
   test('both lists are configurable', () => {
     const config = { SUCCESS_REASONS: ['Promoted'], FAILURE_REASONS: ['Aborted'] };
     expect(candidatesOf(decideOn({ reason: 'Promoted' }, config))[0]?.class).toBe('success');
-    expect(candidatesOf(decideOn({ reason: 'Aborted', metadata: on }, config))[0]?.class).toBe('failure');
+    expect(
+      candidatesOf(decideOn({ reason: 'Aborted', severity: 'error', metadata: on }, config))[0]?.class,
+    ).toBe('failure');
     expect(outcomeOf(decideOn({ reason: 'ReconciliationSucceeded' }, config))).toBe('ignored_reason');
   });
 });
@@ -222,9 +234,46 @@ describe('routing', () => {
     (dispatch_event, dispatch_on, success, failure) => {
       const metadata = { dispatch_event, ...(dispatch_on === undefined ? {} : { dispatch_on }) };
       expect(outcomeOf(decideOn({ reason: SUCCESS, metadata }))).toBe(success);
-      expect(outcomeOf(decideOn({ reason: FAILURE, metadata }))).toBe(failure);
+      expect(outcomeOf(decideOn({ reason: FAILURE, severity: 'error', metadata }))).toBe(failure);
     },
   );
+
+  test.each([
+    // dispatch_reasons, the reason, and what becomes of it
+    ['UpgradeSucceeded', 'UpgradeSucceeded', 'enqueue'],
+    ['UpgradeSucceeded', 'InstallSucceeded', 'not_routed'],
+    [' InstallSucceeded , UpgradeSucceeded ', 'UpgradeSucceeded', 'enqueue'],
+    ['TestSucceeded', 'TestSucceeded', 'enqueue'],
+    ['TestSucceeded', 'UpgradeSucceeded', 'not_routed'],
+    ['UpgradeSucceeded', 'TestSucceeded', 'ignored_reason'],
+    ['UpgradeSucceded', 'UpgradeSucceeded', 'invalid_dispatch_reasons'],
+    ['', 'UpgradeSucceeded', 'invalid_dispatch_reasons'],
+    ['UpgradeSucceeded,', 'UpgradeSucceeded', 'invalid_dispatch_reasons'],
+  ])('dispatch_reasons %j: %s is %s', (dispatch_reasons, reason, outcome) => {
+    expect(outcomeOf(decideOn({ reason, metadata: { dispatch_reasons } }))).toBe(outcome);
+  });
+
+  test('a success that is not routed still is a recovery of its object, towards each repository', () => {
+    const metadata = { dispatch_event: 'flux-deploy-failed', dispatch_repo: 'Altinn/a,Altinn/b' };
+    const failures = candidatesOf(decideOn({ reason: FAILURE, severity: 'error', metadata }));
+    const timestamp = new Date('2026-03-05T12:01:00Z');
+    for (const unrouted of [
+      metadata,
+      { ...metadata, dispatch_on: 'success', dispatch_reasons: 'InstallSucceeded' },
+    ]) {
+      expect(decideOn({ timestamp, metadata: unrouted })).toMatchObject({
+        outcome: 'not_routed',
+        recovery: { object_ids: failures.map(({ object_id }) => object_id), event_time: 1_772_712_060 },
+      });
+    }
+    expect(decideOn({ reason: FAILURE, severity: 'error' })).not.toHaveProperty('recovery');
+  });
+
+  test('DependencyNotReady waits, so that the success of a normal deploy supersedes it', () => {
+    const metadata = { dispatch_on: 'any' };
+    expect(candidatesOf(decideOn({ reason: 'DependencyNotReady', metadata }))[0]?.delay_ms).toBe(300_000);
+    expect(candidatesOf(decideOn({ reason: 'RollbackSucceeded', metadata }))[0]?.delay_ms).toBe(0);
+  });
 
   test('an error under a success reason is a failure', () => {
     const metadata = { dispatch_event: 'flux-deploy-failed' };

@@ -1,7 +1,17 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
-import type { ReasonClass } from '@flux-dispatch/event/reasons';
+import {
+  INFO_FAILURE_REASONS,
+  OPTIONAL_SUCCESS_REASON,
+  type ReasonClass,
+} from '@flux-dispatch/event/reasons';
 import { type AlertMetadata, readAlert } from './alert.ts';
-import { type ClaimConfig, type DispatchCandidate, dispatchCandidates } from './candidate.ts';
+import {
+  type CandidateConfig,
+  type DispatchCandidate,
+  dispatchCandidates,
+  type Recovery,
+  recoveryOf,
+} from './candidate.ts';
 import { parseDispatchRepo } from './dispatch-repo.ts';
 import type { EventOutcome } from './outcome.ts';
 import { policyFault } from './policy.ts';
@@ -13,7 +23,7 @@ export const EVENT_TYPE = {
   form: '1 to 100 letters, digits, dots, dashes or underscores',
 };
 
-export interface DecideConfig extends ClaimConfig {
+export interface DecideConfig extends CandidateConfig {
   readonly SUCCESS_REASONS: readonly string[];
   readonly FAILURE_REASONS: readonly string[];
   readonly ALLOWED_OWNERS: readonly string[];
@@ -31,7 +41,11 @@ export type Skip = Extract<EventOutcome, 'ignored_reason' | 'not_routed'>;
 /** The Alert has a mistake. */
 export type Rejection = Extract<
   EventOutcome,
-  'missing_dispatch_repo' | 'invalid_dispatch_repo' | 'invalid_dispatch_event' | 'invalid_dispatch_on'
+  | 'missing_dispatch_repo'
+  | 'invalid_dispatch_repo'
+  | 'invalid_dispatch_event'
+  | 'invalid_dispatch_on'
+  | 'invalid_dispatch_reasons'
 >;
 
 /**
@@ -40,7 +54,7 @@ export type Rejection = Extract<
  */
 export type Decision = { readonly alert: AlertMetadata } & (
   | { readonly kind: 'enqueue'; readonly candidates: readonly DispatchCandidate[] }
-  | { readonly kind: 'skip'; readonly outcome: Skip; readonly message: string }
+  | { readonly kind: 'skip'; readonly outcome: Skip; readonly message: string; readonly recovery?: Recovery }
   | { readonly kind: 'reject'; readonly outcome: Rejection; readonly message: string }
 );
 
@@ -51,7 +65,7 @@ export type Decision = { readonly alert: AlertMetadata } & (
  */
 export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig): Decision {
   const alert = readAlert(event, config);
-  const skip = (outcome: Skip, message: string): Decision => ({ kind: 'skip', alert, outcome, message });
+  const skip = (outcome: Skip, message: string) => ({ kind: 'skip' as const, alert, outcome, message });
   const reject = (outcome: Rejection, message: string): Decision => ({
     kind: 'reject',
     alert,
@@ -59,11 +73,8 @@ export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig):
     message,
   });
 
-  const reasonClass = classOf(event, config);
-  if (reasonClass === undefined) {
-    const reason = quote(event.reason);
-    return skip('ignored_reason', `reason ${reason} is neither a success nor a failure of a deployment`);
-  }
+  const reasonClass = classOf(event, alert, config);
+  if (reasonClass === undefined) return skip('ignored_reason', ignored(event, config));
 
   if (alert.dispatch_repo === undefined) {
     const message = 'dispatch_repo is missing: set it to owner/name in the eventMetadata of the Alert';
@@ -83,20 +94,55 @@ export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig):
   if (takes !== 'success' && takes !== 'failure' && takes !== 'any') {
     return reject('invalid_dispatch_on', `dispatch_on ${quote(takes)} must be success, failure or any`);
   }
-  if (takes !== 'any' && takes !== reasonClass) {
-    return skip(
-      'not_routed',
-      `a ${reasonClass} (${event.reason}) does not belong on ${eventType}, which takes ${takes}`,
+  const unknown = alert.dispatch_reasons?.find(reason => !isReason(reason, config));
+  if (unknown !== undefined) {
+    return reject(
+      'invalid_dispatch_reasons',
+      `dispatch_reasons ${quote(unknown)} is not a reason of Flux: name some, ${REASONS_FORM}`,
     );
   }
 
   const routed = { event, alert, reasonClass, repositories: target.repositories };
+  const unrouted =
+    takes !== 'any' && takes !== reasonClass
+      ? `a ${reasonClass} (${event.reason}) does not belong on ${eventType}, which takes ${takes === 'success' ? 'successes' : 'failures'}`
+      : alert.dispatch_reasons?.includes(event.reason) === false
+        ? `dispatch_reasons does not name ${event.reason}`
+        : undefined;
+  if (unrouted !== undefined) {
+    const skipped = skip('not_routed', unrouted);
+    return reasonClass === 'success' ? { ...skipped, recovery: recoveryOf(routed) } : skipped;
+  }
   return { kind: 'enqueue', alert, candidates: dispatchCandidates(routed, config) };
 }
 
-function classOf({ reason, severity }: FluxEvent, config: DecideConfig): ReasonClass | undefined {
-  if (config.FAILURE_REASONS.includes(reason)) return 'failure';
-  if (!config.SUCCESS_REASONS.includes(reason)) return undefined;
+const REASONS_FORM = 'separated by commas, such as InstallSucceeded, UpgradeSucceeded';
+
+function isReason(reason: string, config: DecideConfig): boolean {
+  const { SUCCESS_REASONS, FAILURE_REASONS } = config;
+  return [...SUCCESS_REASONS, ...FAILURE_REASONS, OPTIONAL_SUCCESS_REASON].includes(reason);
+}
+
+function ignored({ reason, severity }: FluxEvent, config: DecideConfig): string {
+  if (config.FAILURE_REASONS.includes(reason)) {
+    return `reason ${quote(reason)} with severity ${severity} reports the deletion of an object`;
+  }
+  return reason === OPTIONAL_SUCCESS_REASON
+    ? `reason ${reason} counts only where dispatch_reasons names it`
+    : `reason ${quote(reason)} is neither a success nor a failure of a deployment`;
+}
+
+function classOf(
+  { reason, severity }: FluxEvent,
+  { dispatch_reasons }: AlertMetadata,
+  config: DecideConfig,
+): ReasonClass | undefined {
+  if (config.FAILURE_REASONS.includes(reason)) {
+    // At the deletion of an object Flux repeats the reason of its last condition.
+    return severity === 'info' && !INFO_FAILURE_REASONS.includes(reason) ? undefined : 'failure';
+  }
+  const isAskedFor = reason === OPTIONAL_SUCCESS_REASON && dispatch_reasons?.includes(reason);
+  if (!isAskedFor && !config.SUCCESS_REASONS.includes(reason)) return undefined;
   // kustomize-controller gives an error while it deletes an object the reason of the Ready condition before it.
   return severity === 'error' ? 'failure' : 'success';
 }

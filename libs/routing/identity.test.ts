@@ -66,9 +66,11 @@ test("GitHub's names ignore case, event types do not", () => {
   expect(dedupId(alerted({ dispatch_event: 'Flux-Deploy' }))).not.toBe(dedupId(KEY));
 });
 
+type Rows = [what: string, same: boolean, event: EventOptions, other: EventOptions][];
+
 describe('what distinguishes one deployment of an object from the next', () => {
-  const failure = 'Helm upgrade failed for release app: timed out';
-  test.each<[string, boolean, EventOptions, EventOptions]>([
+  const upgrade = 'Helm upgrade succeeded for release app.v5 with chart';
+  test.each<Rows[number]>([
     [
       'with a digest, not the message, the time or the tag',
       true,
@@ -88,6 +90,18 @@ describe('what distinguishes one deployment of an object from the next', () => {
       { metadata: { revision: `main@sha1:${COMMIT}` } },
     ],
     [
+      'whether the object was created again',
+      false,
+      { uid: 'one', metadata: { revision: `at23@${A}` } },
+      { uid: 'two', metadata: { revision: `at23@${A}` } },
+    ],
+    [
+      'with a chart version, whether the object was created again',
+      false,
+      { uid: 'one', metadata: { revision: '1.4.2' }, message: upgrade },
+      { uid: 'two', metadata: { revision: '1.4.2' }, message: upgrade },
+    ],
+    [
       "with a chart version, also the message: an upgrade of the values alone shows in the release's number",
       false,
       { metadata: { revision: '1.4.2' }, message: 'Helm upgrade succeeded for release app.v5 with chart' },
@@ -96,22 +110,15 @@ describe('what distinguishes one deployment of an object from the next', () => {
     [
       'with a chart version, no more of the message than its first line',
       true,
-      { metadata: { revision: '1.4.2' }, message: `${failure}\n\nLast Helm logs:\n12:00 waiting` },
-      { metadata: { revision: '1.4.2' }, message: `${failure}\n\nLast Helm logs:\n12:05 waiting` },
+      { metadata: { revision: '1.4.2' }, message: `${upgrade}\n\nLast Helm logs:\n12:00 waiting` },
+      { metadata: { revision: '1.4.2' }, message: `${upgrade}\n\nLast Helm logs:\n12:05 waiting` },
     ],
     [
       'with a chart version, that version',
       false,
-      { metadata: { revision: '1.4.2' }, message: failure },
-      { metadata: { revision: '1.4.3' }, message: failure },
+      { metadata: { revision: '1.4.2' }, message: upgrade },
+      { metadata: { revision: '1.4.3' }, message: upgrade },
     ],
-    [
-      'without revision, the first line of the message',
-      true,
-      { message: 'cross-namespace references have been blocked\nat 12:00' },
-      { message: 'cross-namespace references have been blocked\nat 12:05' },
-    ],
-    ['without revision, another message', false, { message: 'a' }, { message: 'b' }],
     ['a revision that is empty is none', true, { metadata: { revision: '' } }, {}],
     [
       'a revision never counts as a message',
@@ -121,6 +128,49 @@ describe('what distinguishes one deployment of an object from the next', () => {
     ],
   ])('%s (same: %s)', (_, same, event, other) => {
     expect(sameAs(event, other)).toBe(same);
+  });
+});
+
+describe('what distinguishes one failure of an object from the next: nothing that a controller composes', () => {
+  const of = (options: EventOptions) =>
+    dedupId({ ...keyOf({ reason: 'UpgradeFailed', severity: 'error', ...options }), reasonClass: 'failure' });
+  const revision = '1.4.2';
+  test.each<Rows[number]>([
+    [
+      'not the version of the release, which counts on at every retry',
+      true,
+      { metadata: { revision }, message: 'Helm rollback to previous release apps/a.v1 with chart succeeded' },
+      { metadata: { revision }, message: 'Helm rollback to previous release apps/a.v3 with chart succeeded' },
+    ],
+    [
+      'not the order of the resources that are not ready',
+      true,
+      { metadata: { revision: `at23@${A}` }, message: 'timeout waiting for: [Deployment/b, Deployment/a]' },
+      { metadata: { revision: `at23@${A}` }, message: 'timeout waiting for: [Deployment/a, Deployment/b]' },
+    ],
+    [
+      'without a revision, not the ephemeral port of a network error',
+      true,
+      { message: 'read udp 10.244.1.7:41234->10.96.0.10:53: i/o timeout' },
+      { message: 'read udp 10.244.1.7:52345->10.96.0.10:53: i/o timeout' },
+    ],
+    ['not the uid', true, { uid: 'one', metadata: { revision } }, { uid: 'two', metadata: { revision } }],
+    [
+      'the reason',
+      false,
+      { metadata: { revision } },
+      { reason: 'RollbackSucceeded', metadata: { revision } },
+    ],
+    ['the revision', false, { metadata: { revision } }, { metadata: { revision: '1.4.3' } }],
+    ['whether there is a revision', false, { metadata: { revision } }, {}],
+    [
+      'the digest, in whichever form Flux gives it',
+      true,
+      { metadata: { revision: `main/${COMMIT}` } },
+      { metadata: { revision: `main@sha1:${COMMIT}` } },
+    ],
+  ])('%s (same: %s)', (_, same, event, other) => {
+    expect(of(event) === of(other)).toBe(same);
   });
 });
 

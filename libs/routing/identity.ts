@@ -44,11 +44,18 @@ function sha256(parts: readonly unknown[]): string {
 }
 
 /**
- * What distinguishes one deployment of an object from the next. A chart version alone does not: an upgrade with new
- * values keeps it, and only the message's first line (`…/app.v6 with chart…`) differs. Further lines contain times.
+ * What distinguishes one deployment of an object from the next, and one failure from the next.
+ *
+ * A success is a deployment of an object, which gets a new uid when it is created again. A chart version alone does not
+ * identify one: an upgrade with new values keeps it, and only the message's first line (`…/app.v6 with chart…`) differs.
+ * Further lines contain times.
+ *
+ * A failure has nothing of its message: controllers compose it at run time, and every retry says it in other words. Its
+ * reason is part of the dedup id already.
  */
-function deploymentOf({ event, alert: { revision } }: DeploymentKey): readonly string[] {
-  if (revision === undefined) return ['message', firstLine(event.message)];
-  const { digest, text } = revision;
-  return digest === undefined ? ['revision', text, firstLine(event.message)] : ['digest', digest];
+function deploymentOf({ event, alert: { revision }, reasonClass }: DeploymentKey): readonly string[] {
+  if (reasonClass === 'failure') return [revision?.digest ?? revision?.text ?? ''];
+  const { uid } = event.involvedObject;
+  if (revision?.digest !== undefined) return [uid, revision.digest];
+  return [uid, revision?.text ?? '', firstLine(event.message)];
 }

@@ -14,6 +14,7 @@ test('REJECT_STATUS is the status of mistakes on an Alert, and of nothing else',
     'invalid_dispatch_repo',
     'invalid_dispatch_event',
     'invalid_dispatch_on',
+    'invalid_dispatch_reasons',
   ]);
 });
 

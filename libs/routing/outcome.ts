@@ -22,15 +22,17 @@ export const EVENT_OUTCOMES = {
   },
   stale: {
     status: 200,
-    meaning: 'A newer event of the same stream has been queued before.',
+    meaning: 'A newer event of the same stream was queued up to 2 minutes before.',
   },
   ignored_reason: {
     status: 200,
-    meaning: 'The reason is in neither `SUCCESS_REASONS` nor `FAILURE_REASONS`.',
+    meaning:
+      'The reason is in neither `SUCCESS_REASONS` nor `FAILURE_REASONS`, or the event reports a deletion.',
   },
   not_routed: {
     status: 200,
-    meaning: 'The event is a failure and its event type takes successes, or the other way round.',
+    meaning:
+      'The event is a failure and its event type takes successes, or the other way round, or `dispatch_reasons` does not name its reason.',
   },
   missing_dispatch_repo: {
     status: 'REJECT_STATUS',
@@ -48,6 +50,10 @@ export const EVENT_OUTCOMES = {
   invalid_dispatch_on: {
     status: 'REJECT_STATUS',
     meaning: '`dispatch_on` is not `success`, `failure` or `any`.',
+  },
+  invalid_dispatch_reasons: {
+    status: 'REJECT_STATUS',
+    meaning: '`dispatch_reasons` has a name that is not a reason of Flux.',
   },
   invalid_payload: {
     status: 400,
@@ -68,7 +74,7 @@ export const EVENT_OUTCOMES = {
   queue_unavailable: {
     status: 503,
     meaning:
-      'Redis is away or did not take the event within `QUEUE_TIMEOUT`; `Retry-After` says when to try again.',
+      'Redis is away, is nearly full, or did not take the event within `QUEUE_TIMEOUT`. Flux tries again.',
   },
 } as const satisfies Record<string, OutcomeDescription>;
 

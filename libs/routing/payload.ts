@@ -1,4 +1,6 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
+import type { ReasonClass } from '@flux-dispatch/event/reasons';
+import { parseCommit } from '@flux-dispatch/event/revision';
 import type { ClientPayload } from '@flux-dispatch/queue/dispatch';
 import type { AlertMetadata } from './alert.ts';
 import { truncate } from './text.ts';
@@ -18,24 +20,29 @@ export type PayloadWithoutId = Omit<ClientPayload, 'dispatch_id'>;
  * so every retry sends the same bytes. Entries of the metadata that would take it past 60 KB are left out, with
  * `flux.truncated`.
  */
-export function clientPayload(event: FluxEvent, alert: AlertMetadata): PayloadWithoutId {
+export function clientPayload(
+  event: FluxEvent,
+  alert: AlertMetadata,
+  reasonClass: ReasonClass,
+): PayloadWithoutId {
   const { involvedObject } = event;
   const { product, env, cluster, revision, originRevision } = alert;
   const payload: PayloadWithoutId = {
     product: field(product),
     environment: field(env),
-    commit_sha: originRevision?.commitSha ?? revision?.commitSha ?? '',
+    commit_sha: commitSha(alert) ?? '',
     revision: field(revision?.text ?? ''),
     kustomization_name: field(involvedObject.name),
     reason: field(event.reason),
-    message: truncate(event.message, MAX_MESSAGE_LENGTH),
+    message: firstCharacters(event.message, MAX_MESSAGE_LENGTH),
     flux: {
       kind: field(involvedObject.kind),
       namespace: field(involvedObject.namespace),
       name: field(involvedObject.name),
       severity: field(event.severity),
       timestamp: field(event.timestamp),
-      origin_revision: field(originRevision?.text ?? ''),
+      class: reasonClass,
+      origin_revision: field(originRevision ?? ''),
       cluster: field(cluster),
       controller: field(event.reportingController),
       metadata: {},
@@ -46,6 +53,11 @@ export function clientPayload(event: FluxEvent, alert: AlertMetadata): PayloadWi
   payload.flux.metadata = Object.fromEntries(fitting);
   if (fitting.length < rest.length) payload.flux.truncated = true;
   return payload;
+}
+
+/** The commit that was deployed, by the first of the entries that names one. */
+function commitSha({ commit, originRevision, revision }: AlertMetadata): string | undefined {
+  return parseCommit(commit ?? '') ?? parseCommit(originRevision ?? '') ?? revision?.commitSha;
 }
 
 // `"dispatch_id":"<uuid>",` and `,"truncated":true`.
@@ -63,6 +75,11 @@ function entriesWithin(entries: readonly [string, string][], budget: number): [s
 
 function jsonBytes(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
+}
+
+/** Characters are counted as GitHub counts them: an emoji is one. */
+function firstCharacters(text: string, count: number): string {
+  return text.length <= count ? text : [...text.slice(0, 2 * count)].slice(0, count).join('');
 }
 
 function field(value: string): string {
