@@ -1,71 +1,128 @@
--- Asks, before an enqueue, whether an event is news. Ends nobody's claim but the event's own.
--- KEYS 1: claim, 2: delivered ids by expiry, 3: stream, 4: time of the object's newest success towards the repository (s)
--- ARGV 1: dedup id, 2: class, 3: time of the event (s), 4: how long a repeat renews the claim of a delivered dispatch
---      (ms; 0: not at all), 5: how long a stream is remembered without an event (ms), 6: prefix of claim keys
--- Returns {'add'}, {'repeat', id of the dispatch that it repeats} or {'stale'}.
+-- Asks, before an enqueue, whether an event is news. What it answers with 'add' goes on to BullMQ's enqueue, whose SET NX
+-- of the claim stays the only gate: the same event at two replicas at once is 'add' for both, and one job.
+-- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: stream, 4: streams by when they were last seen (ms),
+--      5: time of each object's newest success (s), 6: objects by when they last had one (ms), 7: turns, 8: jobs that wait,
+--      by priority
+-- ARGV 1: dedup id, 2: stream id, 3: object id, 4: class, 5: time of the event (s; empty: unknown), 6: 1 where a delivered
+--      dispatch is remembered for as long as its stream, 7: how long a stream is remembered (ms), 8: how many are, 9: how
+--      long one is kept however many there are (ms), 10: prefix of stream keys, 11: repository, 12: the last priority
+-- Returns {'add', time of the event (s), now (ms), priority, 1 where two sources overwrite each other}, {'repeat', id of the
+-- dispatch that it repeats} or {'stale'}.
 --
--- A stream is a hash: `id` and `time` of its newest enqueued event, and for failures `at:<dedup id>`, the time at which
--- each was enqueued, so that a success since then can be told.
+-- A stream is a hash. `newest` and `time` are the dedup id and the time of its newest enqueued event. Under its dedup id stands
+-- each event that is remembered, of a success stream the newest alone: its time and, once delivered, its dispatch id.
+-- `previous`, `turned`, `turns` and `warned` tell whether two sources overwrite each other.
 
-local claim, delivered, stream, successes = unpack(KEYS)
-local id, class, at, renewal, memory, prefix = unpack(ARGV)
-at, renewal = tonumber(at), tonumber(renewal)
+local claim, delivered, stream, streams, healthy, objects, turns, waiting = unpack(KEYS)
+local id, stream_id, object, class, timestamp, remembered, memory, max, keep, prefix, jobs, repo, last = unpack(ARGV)
+memory, max, keep, last = tonumber(memory), tonumber(max), tonumber(keep), tonumber(last)
+local at = event_time(timestamp)
 
-local newest = redis.call('HMGET', stream, 'id', 'time')
-local newest_id, newest_time = newest[1], tonumber(newest[2])
+local newest_id, newest_time, entry = unpack(redis.call('HMGET', stream, 'newest', 'time', id))
+newest_time = tonumber(newest_time)
+local entry_time, dispatch_id = string.match(entry or '', '^(%d+) ?(.*)$')
+entry_time = tonumber(entry_time)
+local success = class == 'failure' and tonumber(redis.call('HGET', healthy, object)) or nil
+at = unless_late(at, newest_time)
 local ttl = redis.call('PTTL', claim)
-local own = ttl ~= -2
-
--- Whether the claim is from an earlier run of the stream: for a success, something else has been deployed since; for a
--- failure, the object was well again since.
-if own and class == 'success' then
-  own = not newest_id or newest_id == id
-elseif own then
-  local success = tonumber(redis.call('GET', successes))
-  local claimed_at = tonumber(redis.call('HGET', stream, 'at:' .. id))
-  own = not (success and claimed_at and claimed_at < success and success <= at)
+-- What has a claim and no entry was forgotten by its stream. Its job knows when it happened.
+if ttl ~= -2 and not entry then
+  local data = redis.call('HGET', jobs .. redis.call('GET', claim), 'data')
+  local readable, dispatch = pcall(cjson.decode, data or '')
+  entry_time = readable and type(dispatch) == 'table' and tonumber(dispatch.event_time) or nil
 end
 
-if not own and newest_time and at < newest_time then return { 'stale' } end
-
--- Only now, as an event that is overtaken says nothing of how things are.
+-- A success repeats what its stream holds unless something else has been deployed since, a failure unless its object has
+-- recovered since.
+local known = entry or ttl ~= -2
 if class == 'success' then
-  redis.call('SET', successes, math.max(at, tonumber(redis.call('GET', successes)) or 0), 'PX', memory)
+  known = known and (not newest_id or newest_id == id)
+else
+  known = known and not (success and entry_time and entry_time < success and success <= at)
 end
+if not known and newest_time and at < newest_time then return { 'stale' } end
 
--- Without expiry the dispatch is pending. The enqueue decides on it, by SET NX, and there BullMQ also takes over a claim
--- whose job has vanished.
-if own and ttl == -1 then
+-- Only now: an event that has been overtaken says nothing about how things are.
+if class == 'success' then at = recovered(healthy, objects, object, at, memory, max, keep) end
+
+local function see()
   redis.call('PEXPIRE', stream, memory)
-  return { 'add' }
+  redis.call('ZADD', streams, now, stream_id)
 end
 
-if own then
-  if renewal > 0 and redis.call('ZSCORE', delivered, id) then
-    local time = redis.call('TIME')
-    redis.call('PEXPIRE', claim, renewal)
-    redis.call('ZADD', delivered, time[1] * 1000 + math.floor(time[2] / 1000) + renewal, id)
+if known then
+  if ttl >= 0 then
+    dispatch_id = redis.call('GET', claim)
+    -- The stream was forgotten meanwhile, or the dispatch was settled by a version that does not write into it.
+    if remembered == '1' and redis.call('ZSCORE', delivered, id) then
+      redis.call('HSET', stream, 'newest', newest_id or id, 'time', newest_time or at)
+      redis.call('HSET', stream, id, (entry_time or at) .. ' ' .. dispatch_id)
+    end
+    see()
+    return { 'repeat', dispatch_id }
   end
-  redis.call('PEXPIRE', stream, memory)
-  return { 'repeat', redis.call('GET', claim) }
+  if ttl == -2 and dispatch_id ~= '' then
+    see()
+    return { 'repeat', dispatch_id }
+  end
 end
 
-if ttl ~= -2 then
-  redis.call('DEL', claim)
-  redis.call('ZREM', delivered, id)
+-- It is new, or pending, or was not delivered. A claim of its own from before the stream moved on is in its way.
+if not known then redis.call('DEL', claim) end
+
+-- Two sources that overwrite each other go back and forth between two events.
+local conflict = 0
+if class == 'success' and newest_id and newest_id ~= id then
+  local previous, turned, count, warned = unpack(redis.call('HMGET', stream, 'previous', 'turned', 'turns', 'warned'))
+  if previous == id then
+    turned, count, warned = tonumber(turned) or 0, tonumber(count) or 0, tonumber(warned) or 0
+    if now_s - turned > 3600 then turned, count = now_s, 0 end
+    count = count + 1
+    if count > 4 and now_s - warned >= 3600 then conflict, warned = 1, now_s end
+    redis.call('HSET', stream, 'turned', turned, 'turns', count, 'warned', warned)
+  end
+  redis.call('HSET', stream, 'previous', newest_id)
+  redis.call('HDEL', stream, newest_id)
 end
-redis.call('HSET', stream, 'id', id, 'time', at)
-if class == 'failure' then
-  redis.call('HSET', stream, 'at:' .. id, at)
-  -- A broken object that keeps finding new words for it must not grow its stream without end.
-  if redis.call('HLEN', stream) > 64 then
-    for _, field in ipairs(redis.call('HKEYS', stream)) do
-      local failure = string.match(field, '^at:(.+)$')
-      if failure and failure ~= id and redis.call('EXISTS', prefix .. failure) == 0 then
-        redis.call('HDEL', stream, field)
-      end
+
+local pending = known and ttl == -1
+if not pending then
+  redis.call('HSET', stream, 'newest', id, 'time', math.max(at, newest_time or at), id, at)
+elseif not entry then
+  redis.call('HSET', stream, 'newest', newest_id or id, 'time', newest_time or at, id, entry_time or at)
+end
+
+-- An object that breaks in ever new ways must not grow its stream without end. The oldest failures are forgotten first.
+local MAX_FAILURES = 256
+if redis.call('HLEN', stream) > MAX_FAILURES then
+  local failures = {}
+  local fields = redis.call('HGETALL', stream)
+  for i = 1, #fields, 2 do
+    if #fields[i] == 64 and fields[i] ~= id then
+      failures[#failures + 1] = { fields[i], tonumber(string.match(fields[i + 1], '^%d+')) }
     end
   end
+  table.sort(failures, function(a, b) return a[2] < b[2] end)
+  for i = 1, MAX_FAILURES / 2 do redis.call('HDEL', stream, failures[i][1]) end
 end
-redis.call('PEXPIRE', stream, memory)
-return { 'add' }
+
+see()
+for _, forgotten in ipairs(forget(streams, memory, max, keep)) do redis.call('DEL', prefix .. forgotten) end
+
+-- Repositories take turns: a dispatch goes to the turn after the newest one of its repository, but to none that is over. What
+-- was redriven has the last priority, behind every turn. When nothing else waits, turns start over; but what was admitted a
+-- moment ago may not be in the queue yet.
+local UNDER_WAY_MS = 2000
+local head = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
+local first = head and math.floor(head / 0x100000000) or last
+local newest_turn, current, given_at = unpack(redis.call('HMGET', turns, repo, 'current', 'given_at'))
+if first >= last and now - (tonumber(given_at) or 0) > UNDER_WAY_MS then
+  redis.call('DEL', turns)
+  newest_turn, current = nil, nil
+end
+-- A dispatch that is tried again, in the turn that it had, does not set the turns back.
+local turn = math.max(tonumber(current) or 1, first < last and first or 1)
+local priority = math.min(math.max(turn, (tonumber(newest_turn) or 0) + 1), last - 1)
+-- What is pending has its turn.
+if not pending then redis.call('HSET', turns, repo, priority, 'current', turn, 'given_at', now) end
+return { 'add', at, now, priority, conflict }

@@ -1,20 +1,23 @@
 import type { Redis } from 'ioredis';
 import type { Dispatch } from './dispatch.ts';
+import { LAST_PRIORITY } from './dispatch-queue.ts';
 import { claimKeys } from './keys.ts';
 import { defineScript } from './script.ts';
 
 /**
  * BullMQ's `deduplication` sets the claim of a deployment in the script that enqueues the job, so one never exists
- * without the other. The claim holds the job's id and does not expire while the job is pending. The scripts here run
- * before that and after it.
+ * without the other. The claim holds the job's id and does not expire while the job is pending. A stream remembers what
+ * was delivered beyond that. The scripts here run before the enqueue and when a dispatch ends.
  */
 export interface Claims {
   /**
    * Whether an event's dispatch is news and goes on to the enqueue, repeats another one, or is older than the newest of
    * its stream. See admit.lua. The requests of one event take one round trip.
    */
-  admit(requests: readonly AdmitRequest[]): Promise<Admission[]>;
-  /** Keeps the claim of a delivered dispatch for the time that the dispatch says. */
+  admit(requests: readonly AdmitRequest[], memory: Memory): Promise<Admission[]>;
+  /** Notes a success that no dispatch is wanted for: it re-arms the failures of its objects all the same. */
+  recover(objectIds: readonly string[], eventTime: number | undefined, memory: Memory): Promise<void>;
+  /** Keeps the claim of a delivered dispatch for the time that the dispatch says, and has its stream remember it. */
   settleDelivered(jobId: string, dispatch: Dispatch): Promise<void>;
   /**
    * Keeps the claim of a dead dispatch for `cooldownMs`; 0 ends it at once.
@@ -30,13 +33,16 @@ export interface Claims {
   endCooldown(dedupId: string): Promise<void>;
   /** Whether this job was delivered before: its worker died between GitHub's answer and the end of the job. */
   isDelivered(jobId: string, dedupId: string): Promise<boolean>;
-  /** Which dispatch holds a claim, and what has become of it. */
-  holder(dedupId: string): Promise<Holder | undefined>;
+  /** Which dispatch holds a claim, or did until it was delivered, and what has become of it. */
+  holder(dispatch: Remembered): Promise<Holder | undefined>;
   /** Whether this is a failure of an object that has recovered since. */
   isSuperseded(dispatch: Dispatch): Promise<boolean>;
-  /** The number of claims of delivered dispatches. */
-  countDelivered(): Promise<number>;
+  /** The number of streams that are remembered. */
+  countStreams(): Promise<number>;
 }
+
+/** What a dispatch is remembered by: for a while by its claim, and then by its stream if it has one. */
+export type Remembered = { readonly dedup_id: string; readonly stream_id?: string | undefined };
 
 export interface Holder {
   readonly id: string;
@@ -47,60 +53,120 @@ export interface AdmitRequest {
   readonly dedup_id: string;
   readonly stream_id: string;
   readonly object_id: string;
+  readonly repo: string;
   readonly class: Dispatch['class'];
-  /** Seconds since the epoch. */
-  readonly event_time: number;
-  /** For how long a repeat renews the claim of a delivered dispatch, in milliseconds. 0: not at all. */
-  readonly renewal_ms: number;
+  /** Seconds since the epoch; undefined where it is unknown. */
+  readonly event_time: number | undefined;
+  /** Whether a delivered dispatch is remembered for as long as its stream, rather than its claim. */
+  readonly remembered: boolean;
 }
 
-export type Admission = readonly ['add'] | readonly ['repeat', dispatchId: string] | readonly ['stale'];
+/** How much is remembered, and for how long. */
+export interface Memory {
+  /** How long after it was last seen, in milliseconds. */
+  readonly DEDUP_TTL: number;
+  /** How many streams, and how many objects. */
+  readonly DEDUP_MAX_ENTRIES: number;
+  /** How long after it was last seen however many there are, in milliseconds. */
+  readonly DEDUP_KEEP: number;
+}
 
-// Longer than any claim lives and any interval of Flux lasts. What is forgotten then is new again.
-const STREAM_MEMORY_MS = 30 * 86_400_000;
+export type Admission =
+  | {
+      readonly kind: 'add';
+      /** When the event happened, in seconds since the epoch: at its arrival where its own time cannot be right. */
+      readonly eventTime: number;
+      /** By Redis' clock, in milliseconds since the epoch. */
+      readonly now: number;
+      readonly priority: number;
+      /** Whether two sources overwrite each other in the stream. True once an hour while they do. */
+      readonly conflict: boolean;
+    }
+  | { readonly kind: 'repeat'; readonly dispatchId: string }
+  | { readonly kind: 'stale' };
+
+type AdmitReply =
+  | ['add', eventTime: number, now: number, priority: number, conflict: 0 | 1]
+  | ['repeat', dispatchId: string]
+  | ['stale'];
 
 export function createClaims(redis: Redis, prefix: string): Claims {
   const keys = claimKeys(prefix);
-  const admitOne = defineScript<Admission>(redis, 'admit.lua');
+  const admitOne = defineScript<AdmitReply>(redis, 'memory.lua', 'admit.lua');
+  const recoverOne = defineScript<null>(redis, 'memory.lua', 'recover.lua');
   const settleClaim = defineScript<number>(redis, 'settle.lua');
   const claimHolder = defineScript<[id: string, state: Holder['state']] | null>(redis, 'holder.lua');
   const endCooldown = defineScript<null>(redis, 'end-cooldown.lua');
 
-  async function settle(jobId: string, dedupId: string, ttlMs: number, maxDelivered: number, run?: number) {
-    const names = [keys.claim(dedupId), keys.delivered, keys.job(jobId)];
-    await settleClaim(names, [jobId, dedupId, ttlMs, maxDelivered, keys.claimPrefix, run ?? '']);
+  async function admit(request: AdmitRequest, memory: Memory): Promise<Admission> {
+    const { dedup_id, stream_id, object_id, repo, event_time, remembered } = request;
+    const names = [keys.claim(dedup_id), keys.delivered, keys.stream(stream_id), keys.streams];
+    names.push(keys.healthy, keys.objects, keys.turns, keys.waiting);
+    const values = [dedup_id, stream_id, object_id, request.class, event_time ?? '', remembered ? 1 : 0];
+    const { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP } = memory;
+    const limits = [DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
+    const turn = [repo.toLowerCase(), LAST_PRIORITY];
+    const reply = await admitOne(names, [...values, ...limits, keys.streamPrefix, keys.job(''), ...turn]);
+    switch (reply[0]) {
+      case 'add': {
+        const [, eventTime, now, priority, conflict] = reply;
+        return { kind: 'add', eventTime, now, priority, conflict: conflict === 1 };
+      }
+      case 'repeat':
+        return { kind: 'repeat', dispatchId: reply[1] };
+      case 'stale':
+        return { kind: 'stale' };
+      default:
+        return reply satisfies never;
+    }
   }
 
-  async function admit(request: AdmitRequest): Promise<Admission> {
-    const { dedup_id, stream_id, object_id, event_time, renewal_ms } = request;
-    const names = [keys.claim(dedup_id), keys.delivered, keys.stream(stream_id), keys.success(object_id)];
-    const values = [dedup_id, request.class, event_time, renewal_ms, STREAM_MEMORY_MS, keys.claimPrefix];
-    return admitOne(names, values);
-  }
-
-  async function holder(dedupId: string): Promise<Holder | undefined> {
-    const held = await claimHolder([keys.claim(dedupId), keys.delivered], [dedupId]);
+  async function holder({ dedup_id, stream_id = '' }: Remembered): Promise<Holder | undefined> {
+    const names = [keys.claim(dedup_id), keys.delivered, keys.stream(stream_id)];
+    const held = await claimHolder(names, [dedup_id]);
     return held === null ? undefined : { id: held[0], state: held[1] };
   }
 
+  async function settleDead(jobId: string, dedupId: string, cooldownMs: number, run?: number) {
+    // No stream: nothing is written into it.
+    const names = [keys.claim(dedupId), keys.delivered, keys.job(jobId), keys.stream(''), keys.streams];
+    await settleClaim(names, [jobId, dedupId, cooldownMs, 'dead', run ?? '', 0, '', '']);
+  }
+
   return {
-    admit: requests => Promise.all(requests.map(admit)),
-    settleDelivered: (jobId, { dedup_id, claim }) =>
-      settle(jobId, dedup_id, claim.delivered_ttl_ms, claim.max_delivered),
-    settleDead: (jobId, dedupId, cooldownMs, run) => settle(jobId, dedupId, cooldownMs, 0, run),
-    release: (jobId, dedupId, run) => settle(jobId, dedupId, 0, 0, run),
+    admit: (requests, memory) => Promise.all(requests.map(request => admit(request, memory))),
+    async recover(objectIds, eventTime, { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP }) {
+      const values = [eventTime ?? '', DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
+      await Promise.all(objectIds.map(id => recoverOne([keys.healthy, keys.objects], [id, ...values])));
+    },
+    async settleDelivered(jobId, { dedup_id, claim, stream_id, event_time }) {
+      const names = [
+        keys.claim(dedup_id),
+        keys.delivered,
+        keys.job(jobId),
+        keys.stream(stream_id ?? ''),
+        keys.streams,
+      ];
+      const values = [jobId, dedup_id, claim.delivered_ttl_ms, 'delivered', ''];
+      const memory = stream_id === undefined ? [0, '', ''] : [1, event_time, stream_id];
+      await settleClaim(names, [...values, ...memory]);
+    },
+    settleDead,
+    release: (jobId, dedupId, run) => settleDead(jobId, dedupId, 0, run),
     async endCooldown(dedupId) {
       await endCooldown([keys.claim(dedupId), keys.delivered], [dedupId]);
     },
     holder,
     async isDelivered(jobId, dedupId) {
-      const held = await holder(dedupId);
+      // The job says so itself for as long as there is one. One that an older version has settled does not.
+      if ((await redis.hexists(keys.job(jobId), 'delivered')) === 1) return true;
+      const held = await holder({ dedup_id: dedupId });
       return held?.id === jobId && held.state === 'delivered';
     },
     async isSuperseded({ class: reasonClass, object_id, event_time }) {
       if (reasonClass !== 'failure') return false;
-      return Number(await redis.get(keys.success(object_id))) > event_time;
+      return Number(await redis.hget(keys.healthy, object_id)) > event_time;
     },
-    countDelivered: () => redis.zcount(keys.delivered, Date.now(), '+inf'),
+    countStreams: () => redis.zcard(keys.streams),
   };
 }

@@ -97,9 +97,10 @@ test('a dispatch is recognised by repository, event type, environment and reason
 });
 
 test("the job has the dispatch's id, and its claim has no expiry while it is pending", () => {
-  expect(dispatchJob(DISPATCH)).toMatchObject({
+  const job = dispatchJob(DISPATCH, { priority: 3 });
+  expect(job).toMatchObject({
     data: DISPATCH,
-    opts: { jobId: DISPATCH.payload.dispatch_id, deduplication: { id: DISPATCH.dedup_id } },
+    opts: { jobId: DISPATCH.payload.dispatch_id, priority: 3, deduplication: { id: DISPATCH.dedup_id } },
   });
-  expect(dispatchJob(DISPATCH).opts.deduplication).not.toHaveProperty('ttl');
+  expect(job.opts.deduplication).not.toHaveProperty('ttl');
 });

@@ -19,6 +19,8 @@ export const clientPayloadSchema = z.object({
     name: z.string(),
     severity: z.string(),
     timestamp: z.string(),
+    /** Absent in what was queued before 0.2. */
+    class: z.enum(['success', 'failure']).optional(),
     origin_revision: z.string(),
     cluster: z.string(),
     controller: z.string(),
@@ -49,11 +51,16 @@ export const dispatchSchema = z.object({
   accepted_at: z.number().int().nonnegative(),
   /** What became of it before an operator had it tried anew. */
   died: z.object({ times: z.number().int(), first_at: z.iso.datetime() }).optional(),
+  /** The stream that remembers it once it is delivered. Absent where its claim alone does. */
+  stream_id: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
   claim: z.object({
     /** How long the claim lives on once the dispatch is delivered, in milliseconds. */
     delivered_ttl_ms: z.number().int().positive(),
-    /** How many claims of delivered dispatches there may be. */
-    max_delivered: z.number().int().positive(),
+    /** What dispatchers before 0.2 cannot do without. */
+    max_delivered: z.number().int().positive().optional(),
   }),
   payload: clientPayloadSchema,
 });

@@ -7,17 +7,29 @@ export const DEAD_LETTER_QUEUE = 'dispatch-dead-letter';
 /** The Redis keys of claims, streams and jobs, under the prefix that BullMQ gives the dispatch queue's own keys. */
 export function claimKeys(prefix: string) {
   const claim = `${prefix}:${DISPATCH_QUEUE}:de:`;
+  const memory = `${prefix}:${DISPATCH_QUEUE}:memory:`;
   return {
     /** What BullMQ's deduplication sets for an id: a string with the job's id. */
     claim: (dedupId: string) => claim + dedupId,
-    claimPrefix: claim,
     /** A dispatch's job, which is BullMQ's: a hash. */
     job: (jobId: string) => `${prefix}:${DISPATCH_QUEUE}:${jobId}`,
-    /** The dedup ids of delivered dispatches, scored by when their claim expires (ms since the epoch). */
+    /** The dedup ids of delivered dispatches that still hold a claim, scored by when it expires (ms since the epoch). */
     delivered: `${prefix}:${DISPATCH_QUEUE}:delivered`,
     /** What was enqueued for one object, class, repository and event type: a hash, see admit.lua. */
-    stream: (streamId: string) => `${prefix}:${DISPATCH_QUEUE}:stream:${streamId}`,
-    /** When an object was last well, as far as its repository has been told: seconds since the epoch. */
-    success: (objectId: string) => `${prefix}:${DISPATCH_QUEUE}:success:${objectId}`,
+    stream: (streamId: string) => memory + streamId,
+    streamPrefix: memory,
+    /** The ids of all streams, scored by when they were last seen (ms since the epoch). */
+    streams: `${prefix}:${DISPATCH_QUEUE}:streams`,
+    /** A hash: the time of the newest success of each object, in seconds since the epoch. */
+    healthy: `${prefix}:${DISPATCH_QUEUE}:healthy`,
+    /** The ids of all objects that have had a success, scored by when they last had one (ms since the epoch). */
+    objects: `${prefix}:${DISPATCH_QUEUE}:objects`,
+    /**
+     * A hash: the priority of each repository's newest dispatch since the last time that none waited, `current` and
+     * `given_at` (ms since the epoch). See admit.lua.
+     */
+    turns: `${prefix}:${DISPATCH_QUEUE}:turns`,
+    /** The jobs that wait, by priority. BullMQ's. */
+    waiting: `${prefix}:${DISPATCH_QUEUE}:prioritized`,
   };
 }

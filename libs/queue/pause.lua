@@ -1,20 +1,24 @@
--- Pauses the queue for every worker, through the key of BullMQ's own limiter. A pause is only ever lengthened.
--- KEYS 1: limiter, 2: how many pauses in a row GitHub has given no time for
--- ARGV 1: how long (ms; negative: GitHub did not say), 2: the first pause then (ms), 3: the longest (ms),
---      4: the count at which every worker's limiter is exhausted
--- Returns how long the queue is paused from now (ms).
+-- Pauses the queue for every worker. A pause is only ever lengthened. A secondary limit also halves the pace.
+-- KEYS 1: limiter, 2: how many pauses in a row GitHub has given no time for, 3: pace
+-- ARGV 1: how long (ms; negative: GitHub did not say), 2: the first pause then (ms), 3: the longest (ms), 4: the count of a
+--      pause, 5: the count of the pace, 6: primary or secondary
+-- Returns for how long the queue is held (ms).
 
-local ms = tonumber(ARGV[1])
-local left = 0
-if redis.call('GET', KEYS[1]) == ARGV[4] then left = redis.call('PTTL', KEYS[1]) end
+local limiter, untold, pace = unpack(KEYS)
+local ms, first, longest, paused, paced, kind = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
 
 if ms < 0 then
   -- Attempts that were under way when such a pause began do not make the next one longer.
-  local count = left > 0 and tonumber(redis.call('GET', KEYS[2])) or redis.call('INCR', KEYS[2])
-  ms = math.min(tonumber(ARGV[2]) * 2 ^ (count - 1), tonumber(ARGV[3]))
+  local count = held(limiter, paused) > 0 and tonumber(redis.call('GET', untold)) or redis.call('INCR', untold)
+  ms = math.min(first * 2 ^ (count - 1), longest)
   -- A refusal soon after the pause makes the next one longer; later ones begin anew.
-  redis.call('PEXPIRE', KEYS[2], 2 * ms)
+  redis.call('PEXPIRE', untold, 2 * ms)
 end
-if ms <= left then return left end
-redis.call('SET', KEYS[1], ARGV[4], 'PX', ms)
-return ms
+
+-- Those that were under way together are refused together, and count once.
+if kind == 'secondary' and now - (tonumber(redis.call('HGET', pace, 'since')) or 0) > 10000 then
+  redis.call('HSET', pace, 'ratio', math.max(0.1, share(pace) / 2), 'since', now)
+  -- By then it has come back step by step.
+  redis.call('PEXPIRE', pace, 3600000)
+end
+return hold(limiter, paused, ms, held(limiter, paused, paced))

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from '@flux-dispatch/runtime/log';
-import type { Check } from '@flux-dispatch/runtime/ops-server';
 import { matching, mountedFile, variable } from '@flux-dispatch/runtime/variable';
 import { Redis, type RedisOptions } from 'ioredis';
 import { parseRedisUrl, type RedisLocation } from './redis-url.ts';
+import type { RefusalLog } from './refusals.ts';
 
 /** The variables of every process that speaks to Redis. */
 export const REDIS_VARIABLES = {
@@ -54,8 +54,20 @@ function baseOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
     // The error tells the wait, so one that grew would be a reason of its own each time, and a line in the log.
     sentinelRetryStrategy: () => SENTINEL_RETRY_MS,
     retryStrategy: attempt => Math.min(attempt * 100, 2000),
+  };
+}
+
+/**
+ * ioredis calls this for every error reply, also on the connections that BullMQ duplicates, so it is the one place that sees
+ * all refusals.
+ * @param then what becomes of a command for which it reconnects
+ */
+function onErrorReply(refusals: RefusalLog | undefined, then: 'fail' | 'send again') {
+  return (error: Error) => {
+    refusals?.notice(error);
     // A replica that was the primary until a moment ago: reconnect, so that the new primary is looked up.
-    reconnectOnError: error => (error.message.startsWith('READONLY') ? 2 : false),
+    if (!error.message.startsWith('READONLY')) return false;
+    return then === 'fail' ? 1 : 2;
   };
 }
 
@@ -63,10 +75,17 @@ function baseOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
  * A connection that fails fast, for a caller who has a client waiting: commands are refused while Redis is known to
  * be away, and those under way fail when the connection breaks or nothing has come back for `timeoutMs`.
  * A command that failed may all the same have been carried out.
+ * @param refusals is given every error with which Redis answers
  */
-export function connectFailFast(config: RedisConfig, timeoutMs: number, log: Logger): Redis {
+export function connectFailFast(
+  config: RedisConfig,
+  timeoutMs: number,
+  log: Logger,
+  refusals?: RefusalLog,
+): Redis {
   const redis = new Redis({
     ...baseOptions(config),
+    reconnectOnError: onErrorReply(refusals, 'fail'),
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
@@ -81,10 +100,12 @@ export function connectFailFast(config: RedisConfig, timeoutMs: number, log: Log
 /**
  * A connection that waits for Redis however long it is away, for a worker that has nothing else to do. BullMQ duplicates
  * it for its blocking commands.
+ * @param refusals is given every error with which Redis answers
  */
-export function connectPatient(config: RedisConfig, log: Logger): Redis {
+export function connectPatient(config: RedisConfig, log: Logger, refusals?: RefusalLog): Redis {
   const redis = new Redis({
     ...baseOptions(config),
+    reconnectOnError: onErrorReply(refusals, 'send again'),
     maxRetriesPerRequest: null,
     // A primary that hangs, or has gone with its machine, closes no connection, and while its kernel acknowledges packets
     // keepalive finds nothing either: without this its workers would wait for it for ever, failover or not. Reconnecting
@@ -113,21 +134,27 @@ function logged(redis: Redis, log: Logger): Redis {
   return redis;
 }
 
+const SYSTEM_CODES: ReadonlySet<unknown> = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT'],
+  ...['ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'],
+]);
+const BROKEN_CONNECTION =
+  /^(Connection is closed|Socket timeout|Command timed out|Stream isn't writeable|All sentinels|connect ETIMEDOUT)/;
+
+/** Whether a command failed with its connection, which has a log line of its own. */
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, message } = error as NodeJS.ErrnoException;
+  return SYSTEM_CODES.has(code) || BROKEN_CONNECTION.test(message);
+}
+
 /** Why Redis cannot be asked now, as far as the connection knows; undefined where it can. */
 export function redisUnavailable({ status }: Pick<Redis, 'status'>): string | undefined {
   return status === 'ready' ? undefined : `Redis is away (${status}): check REDIS_URL and the Redis server`;
 }
 
-/** Whether Redis answers a PING, with the reason where it does not. */
-export function redisAnswers(redis: Redis): Check {
-  return async () => {
-    const reason = redisUnavailable(redis);
-    if (reason !== undefined) return reason;
-    try {
-      await redis.ping();
-      return undefined;
-    } catch (error) {
-      return `Redis does not answer: ${(error as Error).message}`;
-    }
-  };
+/** Redis' clock, which is the same for every process, in milliseconds since the epoch. @throws while Redis is away */
+export async function redisTime(redis: Pick<Redis, 'time'>): Promise<number> {
+  const [seconds, microseconds] = await redis.time();
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
 }

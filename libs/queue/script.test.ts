@@ -29,7 +29,7 @@ function recorded({ forgetful = false } = {}) {
 
 const holder = (connection: ScriptConnection) =>
   defineScript<[id: string, state: string] | null>(connection, 'holder.lua')(
-    [claim, `${claim}:none`],
+    [claim, `${claim}:none`, `${claim}:stream`],
     ['id'],
   );
 

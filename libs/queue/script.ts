@@ -14,10 +14,11 @@ export type Script<Reply> = (keys: readonly string[], values: readonly (string |
 /**
  * A Lua script of this folder, to be run on `redis`. Only its hash is sent; its text follows once, when the server does
  * not have it, as after a restart or a failover.
- * @param file such as `admit.lua`. Its first lines say what the keys, the values and the reply are
+ * @param files such as `admit.lua`, after the files with the functions that it uses. The first lines of the last say what
+ *   the keys, the values and the reply are
  */
-export function defineScript<Reply>(redis: ScriptConnection, file: string): Script<Reply> {
-  const lua = readFileSync(join(import.meta.dirname, file), 'utf8');
+export function defineScript<Reply>(redis: ScriptConnection, ...files: [string, ...string[]]): Script<Reply> {
+  const lua = files.map(file => readFileSync(join(import.meta.dirname, file), 'utf8')).join('\n');
   const sha = createHash('sha1').update(lua).digest('hex');
   return async (keys, values) => {
     try {

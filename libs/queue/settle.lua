@@ -1,23 +1,28 @@
--- Gives the claim of a dispatch that has come to its end the time it is to live on. Compares first: a claim that
--- another dispatch holds by now is not touched. The claims of delivered dispatches are indexed and their number capped.
--- KEYS 1: claim, 2: delivered ids by expiry, 3: job
--- ARGV 1: job id, 2: dedup id, 3: time to live (ms; 0: ends now), 4: delivered at most (0: not delivered, but dead),
---      5: prefix of claim keys, 6: when the job was queued that ends (ms; empty: whenever)
+-- Gives the claim of a dispatch that has come to its end the time that it is to live on. Compares first: a claim that another
+-- dispatch holds by now is not touched. What was delivered is written into its stream, which remembers it beyond the claim.
+-- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: job, 4: stream, 5: streams by when they were last seen
+--      (ms)
+-- ARGV 1: job id, 2: dedup id, 3: time to live (ms; 0: ends now), 4: delivered or dead, 5: when the job was queued that
+--      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id
 -- Returns 1 where the claim was this dispatch's own, else 0.
 
+local ttl, dead = tonumber(ARGV[3]), ARGV[4] == 'dead'
+-- Whoever finds the job again, its worker having died before it could end it, is not to send it again. By then the claim may
+-- have expired, or belong to another dispatch.
+if not dead and redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'delivered', 1) end
+
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-local ttl, max = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 -- What a slow worker finds dead may have been delivered meanwhile by another that has taken the job up, or be on the
 -- queue again.
-if max == 0 then
+if dead then
   if redis.call('PTTL', KEYS[1]) >= 0 and redis.call('ZSCORE', KEYS[2], ARGV[2]) then return 0 end
   local queued = redis.call('HGET', KEYS[3], 'timestamp')
-  if queued and ARGV[6] ~= '' and queued ~= ARGV[6] then return 0 end
+  if queued and ARGV[5] ~= '' and queued ~= ARGV[5] then return 0 end
 end
 
 if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) else redis.call('DEL', KEYS[1]) end
-if max == 0 then
+if dead then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return 1
 end
@@ -26,12 +31,15 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[2], now + ttl, ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local excess = redis.call('ZCARD', KEYS[2]) - max
-if excess > 0 then
-  for i, member in ipairs(redis.call('ZPOPMIN', KEYS[2], excess)) do
-    -- Members and scores alternate. A claim without expiry belongs to a pending dispatch and stays.
-    local claim = ARGV[5] .. member
-    if i % 2 == 1 and redis.call('PTTL', claim) >= 0 then redis.call('DEL', claim) end
+if ARGV[6] == '1' then
+  local newest, entry = unpack(redis.call('HMGET', KEYS[4], 'newest', ARGV[2]))
+  -- The stream was forgotten meanwhile, which it is not to be once the dispatch is delivered.
+  if not newest then
+    entry = ARGV[7]
+    redis.call('HSET', KEYS[4], 'newest', ARGV[2], 'time', entry)
+    redis.call('ZADD', KEYS[5], now, ARGV[8])
   end
+  -- Something newer may stand in the stream of a success by now.
+  if entry then redis.call('HSET', KEYS[4], ARGV[2], string.match(entry, '^%d+') .. ' ' .. ARGV[1]) end
 end
 return 1

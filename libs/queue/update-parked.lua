@@ -1,15 +1,23 @@
 -- Replaces the data of a dead letter, if it is parked: one that is being redriven would take the new data with it.
--- The death of a newer dispatch is left to stand for that of an older one.
--- KEYS 1: failed jobs, 2: the entry's job
--- ARGV 1: entry id, 2: data (JSON), 3: reason, 4: time (ms), 5: when the dispatch that died was accepted (ms)
--- Returns 'updated', 'newer' or 'busy'.
+-- KEYS 1: failed jobs, 2: the entry's job, 3: waiting, 4: active, 5: delayed jobs
+-- ARGV 1: entry id, 2: the SHA-1 of the data that it had when it was read ('' for none), 3: data (JSON), 4: reason, 5: time (ms)
+-- Returns 'updated', 'changed' where it has other data by now, or 'busy'.
+--
+-- The data is compared, not decoded: cjson refuses some of what JSON.stringify writes, such as a lone surrogate.
 
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 'busy' end
-local dispatch = cjson.decode(redis.call('HGET', KEYS[2], 'data')).dispatch
-local accepted_at = type(dispatch) == 'table' and tonumber(dispatch.accepted_at)
-if accepted_at and accepted_at > tonumber(ARGV[5]) then return 'newer' end
+if redis.call('EXISTS', KEYS[2]) == 0 then return 'changed' end
+local data = redis.call('HGET', KEYS[2], 'data')
+if (data and redis.sha1hex(data) or '') ~= ARGV[2] then return 'changed' end
 
-redis.call('HSET', KEYS[2], 'data', ARGV[2], 'failedReason', ARGV[3], 'finishedOn', ARGV[4])
+-- Whoever deletes the list of the failed jobs by hand leaves entries behind that are in no list. They are parked again.
+local function is_under_way()
+  return redis.call('LPOS', KEYS[3], ARGV[1])
+    or redis.call('LPOS', KEYS[4], ARGV[1])
+    or redis.call('ZSCORE', KEYS[5], ARGV[1])
+end
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and is_under_way() then return 'busy' end
+
+redis.call('HSET', KEYS[2], 'data', ARGV[3], 'failedReason', ARGV[4], 'finishedOn', ARGV[5])
 -- What died again is the newest in the list, and its retention begins anew.
-redis.call('ZADD', KEYS[1], ARGV[4], ARGV[1])
+redis.call('ZADD', KEYS[1], ARGV[5], ARGV[1])
 return 'updated'

@@ -35,7 +35,10 @@ export function listenOps(address: Address, probes: Probes, registry: Registry):
   return listen(address, app.callback());
 }
 
-/** Alive as long as the process answers at all; ready while `redis` answers and the process is not stopping. */
+/**
+ * Alive as long as the process answers at all; ready while it is not stopping and Redis is of use to it.
+ * @param redis says why Redis is not, such as that it takes no writes
+ */
 export function standardProbes(redis: Check, stopping: AbortSignal): Probes {
   return {
     alive: async () => undefined,

@@ -33,19 +33,20 @@ function quoted(value: string): string {
 }
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-// A timer of more than 2^31 ms fires at once.
-const MAX_DURATION_MS = 24 * UNIT_MS.d;
+// A timer of more than 2^31 ms fires at once, so what is waited for is no longer than this.
+const LONGEST_TIMER = '24d';
 
 /**
  * A duration such as `500ms`, `10s`, `5m`, `24h` or `14d`, or several of them from the largest unit to the smallest, as Go
  * writes them: `1h30m`. In milliseconds.
+ * @param max no more than 24d for what becomes a timer
  */
-export function duration({ min = '1ms' }: { min?: string } = {}) {
-  const minMs = durationMs(min) ?? 0;
+export function duration({ min = '1ms', max = LONGEST_TIMER }: { min?: string; max?: string } = {}) {
+  const [minMs, maxMs] = [durationMs(min) ?? 0, durationMs(max) ?? 0];
   return variable(value => {
     const ms = durationMs(value);
-    return ms !== undefined && ms >= minMs && ms <= MAX_DURATION_MS ? ms : undefined;
-  }, `a duration such as 500ms, 10s, 5m, 24h or 14d, from ${min} to 24d`);
+    return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
+  }, `a duration such as 500ms, 10s, 5m, 24h or 14d, from ${min} to ${max}`);
 }
 
 const DURATION =
@@ -158,7 +159,7 @@ export const rate = variable((value): Rate | 'off' | undefined => {
   if (value === 'off') return 'off';
   const [, max, window] = /^(\d{1,9})\/([^/]+)$/.exec(value) ?? [];
   const per = window === undefined ? undefined : durationMs(window);
-  return Number(max) > 0 && per !== undefined && per > 0 && per <= MAX_DURATION_MS
+  return Number(max) > 0 && per !== undefined && per > 0 && per <= (durationMs(LONGEST_TIMER) ?? 0)
     ? { max: Number(max), per }
     : undefined;
 }, 'a number of calls per duration such as 8/3s, or off');
