@@ -1,6 +1,8 @@
-import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import { openDeadLetters, readDeadLetter } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectFailFast, redisAnswers, redisUnavailable } from '@flux-dispatch/queue/redis';
+import { connectFailFast, redisUnavailable } from '@flux-dispatch/queue/redis';
+import { createRefusalLog } from '@flux-dispatch/queue/refusals';
+import { redisTakesWrites, watchWrites } from '@flux-dispatch/queue/write-probe';
 import { listen } from '@flux-dispatch/runtime/http-server';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
@@ -22,11 +24,16 @@ await runProcess('board', parseBoardConfig(process.env), async running => {
       'BOARD_AUTH=none: whoever reaches the loopback address of this machine or pod can use the board',
     );
   }
-  const redis = stack.adopt(connectFailFast(config, REDIS_TIMEOUT_MS, log), redis => redis.disconnect());
+  const refusals = createRefusalLog(log);
+  const redis = stack.adopt(connectFailFast(config, REDIS_TIMEOUT_MS, log, refusals), redis =>
+    redis.disconnect(),
+  );
+  const takesWrites = redisTakesWrites(redis, prefix);
+  stack.use(watchWrites(takesWrites, refusals));
   const dispatches = openDispatchQueue(redis, prefix, log);
   const deadLetters = openDeadLetters(redis, prefix, log).queue;
   const registry = createRegistry(build);
-  const probes = standardProbes(redisAnswers(redis), stopping);
+  const probes = standardProbes(takesWrites, stopping);
   const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
   const app = createBoardApp({
     authenticate: createAuthenticate(config, log),
@@ -35,7 +42,8 @@ await runProcess('board', parseBoardConfig(process.env), async running => {
     redisUnavailable: () => redisUnavailable(redis),
     findEntry: async jobId => {
       if ((await deadLetters.getJobState(jobId)) !== 'failed') return undefined;
-      return { dispatchId: (await deadLetters.getJob(jobId))?.data.dispatch_id };
+      const entry = readDeadLetter((await deadLetters.getJob(jobId))?.data);
+      return { dispatchId: entry?.dispatch_id || undefined };
     },
     retryAll: () => retryAll(deadLetters, redis),
     log,

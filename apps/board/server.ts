@@ -1,3 +1,4 @@
+import { refusalOf, refusalText } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import Koa from 'koa';
 import type { Authenticate } from './auth.ts';
@@ -146,8 +147,10 @@ function refuse(ctx: Koa.Context, { status, outcome, message, headers = {} }: Re
   };
 }
 
-/** What was thrown before Bull Board could answer by itself: a body that is no JSON, or a bug. */
+/** What was thrown before Bull Board could answer by itself: a body that is no JSON, a Redis that refuses it, or a bug. */
 function failure(err: unknown, log: Logger): Refusal {
+  const refusal = refusalOf(err);
+  if (refusal) return { status: 503, outcome: 'redis_unavailable', message: refusalText(refusal) };
   const { status } = err as { status?: number };
   if (status !== undefined && status >= 400 && status < 500) {
     return { status: 400, outcome: 'invalid_request', message: (err as Error).message };

@@ -5,7 +5,10 @@ import type { Job } from 'bullmq';
 export type DispatchJob = Pick<
   Job<unknown>,
   'id' | 'name' | 'data' | 'timestamp' | 'attemptsMade' | 'stalledCounter' | 'deduplicationId'
->;
+> & { readonly opts: { readonly delay?: number } };
+
+/** A job as BullMQ hands it to the processor. */
+export type TakenJob = DispatchJob & Pick<Job<unknown>, 'moveToDelayed'> & { readonly token?: string };
 
 /** One run of a job, to send the dispatch that it holds. */
 export interface Attempt {

@@ -1,12 +1,16 @@
 import type { Claims } from '@flux-dispatch/queue/claims';
 import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
+import { refusalOf } from '@flux-dispatch/queue/refusals';
+import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Attempt, Cause, UnreadableAttempt } from './attempt.ts';
 import type { Report } from './report.ts';
+import { isRefusedForNow } from './until-taken.ts';
 
 export interface BurialDependencies {
   readonly claims: Pick<Claims, 'settleDead'>;
   readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried'>;
   readonly report: Report;
+  readonly log: Pick<Logger, 'warn'>;
   readonly now: () => number;
   readonly config: {
     /** Milliseconds. */
@@ -28,12 +32,21 @@ export interface Burial {
 }
 
 export function createBurial(dependencies: BurialDependencies): Burial {
-  const { claims, deadLetters, report, now, config } = dependencies;
+  const { claims, deadLetters, report, log, now, config } = dependencies;
 
   async function startCooldown(attempt: Attempt | UnreadableAttempt): Promise<void> {
     const dedupId = dedupIdOf(attempt);
     if (dedupId === undefined) return;
-    await claims.settleDead(attempt.id, dedupId, config.DEAD_LETTER_COOLDOWN, attempt.job.timestamp);
+    const { id, job } = attempt;
+    try {
+      await claims.settleDead(id, dedupId, config.DEAD_LETTER_COOLDOWN, job.timestamp);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal || isRefusedForNow(error)) throw error;
+      // As where the claim's key holds something else: Redis would refuse for ever, and the job would never end.
+      const { reason, remedy } = refusal;
+      log.warn({ dispatch_id: id, dedup_id: dedupId, reason }, `The claim of a dead letter stays: ${remedy}`);
+    }
   }
 
   return {

@@ -3,10 +3,12 @@ import { parsePrivateKey } from '@flux-dispatch/github/private-key';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { createPause, limiterOptions } from '@flux-dispatch/queue/limiter';
+import { createPaceGate, createPause, paceRatio } from '@flux-dispatch/queue/limiter';
 import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
-import { connectFailFast, connectPatient, redisAnswers } from '@flux-dispatch/queue/redis';
+import { connectFailFast, connectPatient, redisTime } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
+import { createRefusalLog } from '@flux-dispatch/queue/refusals';
+import { passing, redisTakesWrites, watchWrites } from '@flux-dispatch/queue/write-probe';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
@@ -32,42 +34,57 @@ await runProcess(
     if (config.DRY_RUN) log.warn('DRY_RUN=true: nothing is sent to GitHub');
 
     // What looks into the queues, and what works on them, each with a connection of its kind.
-    const inspection = stack.adopt(connectFailFast(config, OPS_TIMEOUT_MS, log), redis => redis.disconnect());
+    const refusals = createRefusalLog(log);
+    const inspection = stack.adopt(connectFailFast(config, OPS_TIMEOUT_MS, log, refusals), redis =>
+      redis.disconnect(),
+    );
+    const takesWrites = redisTakesWrites(inspection, prefix);
+    stack.use(watchWrites(takesWrites, refusals));
     const inspected = [
       openDispatchQueue(inspection, prefix, log),
       openDeadLetters(inspection, prefix, log).queue,
     ] as const;
-    const redis = stack.adopt(connectPatient(config, log), redis => redis.disconnect());
+    const redis = stack.adopt(connectPatient(config, log, refusals), redis => redis.disconnect());
     adviseOnRedis(redis, log);
     const queue = openDispatchQueue(redis, prefix, log);
     const deadLetters = openDeadLetters(redis, prefix, log);
     const claims = createClaims(redis, prefix);
 
     const registry = createRegistry(build);
-    const metrics = createDispatcherMetrics(registry, async () => {
-      // A Redis whose disk is full can still be read, but nothing moves. PING is refused then as well.
+    const queueStates = async () => {
+      // A Redis whose disk is full can still be read, but nothing moves.
       const [states] = await Promise.all([
         Promise.all(inspected.map(each => queueState(each, inspection))),
-        inspection.ping(),
+        passing(takesWrites),
       ]);
       return states;
-    });
+    };
+    const metrics = createDispatcherMetrics(registry, queueStates, () => paceRatio(inspected[0], inspection));
     const pause = createRateLimitPause(createPause(queue, redis), metrics, log);
+    const pace = createPaceGate(queue, redis, config.DISPATCH_RATE);
     const github = config.DRY_RUN ? undefined : openGitHub(config, pause, log);
     const processor = createProcessor({
-      ...{ github, claims, deadLetters, pause, metrics, log, now: Date.now, config },
+      ...{ github, claims, deadLetters, pace, pause, metrics, log, now: Date.now, config },
+      redisTime: () => redisTime(redis),
+      // The field in which BullMQ counts.
+      forgetStalls: jobId => redis.hdel(queue.toKey(jobId), 'stc'),
     });
 
-    const { max } = limiterOptions(config.DISPATCH_RATE);
-    const look = () => queueLook(inspected[0], inspection, max);
+    const look = async () => {
+      // While Redis refuses writes no worker can take a job.
+      await passing(takesWrites);
+      return queueLook(inspected[0], inspection);
+    };
     const progress = stack.use(watchProgress(look, config.DISPATCH_CONCURRENCY));
-    const probes = { ...standardProbes(redisAnswers(inspection), stopping), alive: progress.alive };
+    const probes = { ...standardProbes(takesWrites, stopping), alive: progress.alive };
     const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
     log.info({ metrics_port: ops.port }, 'Listening');
 
     // Disposed first: they take no new job, and what is under way ends.
     stack.use(startRetention(deadLetters.queue, config.DEAD_LETTER_RETENTION, log));
-    const redriving = startDeadLetterWorker({ redis, prefix, dispatches: queue, claims, log });
+    const redriving = startDeadLetterWorker({
+      ...{ redis, prefix, dispatches: queue, claims, log, redisTime: () => redisTime(redis) },
+    });
     stack.adopt(redriving, worker => stopWorker(worker, redis));
     const dispatching = startDispatchWorker(redis, config, progress.watched(processor), log);
     stack.adopt(dispatching, worker => stopWorker(worker, redis));

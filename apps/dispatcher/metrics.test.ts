@@ -22,7 +22,11 @@ describe('the gauges of the queues', () => {
   test('are of the moment of the scrape, the first one included', async () => {
     const registry = new Registry();
     let now = state(1, 10);
-    createDispatcherMetrics(registry, async () => [now]);
+    createDispatcherMetrics(
+      registry,
+      async () => [now],
+      async () => 1,
+    );
     expect(await valuesOf(registry)).toMatchObject({ [WAITING]: 1, [OLDEST]: 10 });
     now = state(2, 20);
     expect(await valuesOf(registry)).toMatchObject({ [WAITING]: 2, [OLDEST]: 20 });
@@ -31,11 +35,15 @@ describe('the gauges of the queues', () => {
   test('are whole in scrapes at the same time, which look once', async () => {
     const registry = new Registry();
     let looks = 0;
-    createDispatcherMetrics(registry, async () => {
-      looks++;
-      await new Promise(resolve => setImmediate(resolve));
-      return [state(3, 30)];
-    });
+    createDispatcherMetrics(
+      registry,
+      async () => {
+        looks++;
+        await new Promise(resolve => setImmediate(resolve));
+        return [state(3, 30)];
+      },
+      async () => 1,
+    );
     const scrapes = await Promise.all(Array.from({ length: 20 }, () => valuesOf(registry)));
     for (const scrape of scrapes) expect(scrape).toMatchObject({ [WAITING]: 3, [OLDEST]: 30 });
     expect(looks).toBe(1);
@@ -44,10 +52,14 @@ describe('the gauges of the queues', () => {
   test('are not there while Redis is away, from the first scrape on', async () => {
     const registry = new Registry();
     let fails = false;
-    createDispatcherMetrics(registry, async () => {
-      if (fails) throw new Error('Redis is away');
-      return [state(1, 10)];
-    });
+    createDispatcherMetrics(
+      registry,
+      async () => {
+        if (fails) throw new Error('Redis is away');
+        return [state(1, 10)];
+      },
+      async () => 1,
+    );
     await valuesOf(registry);
     fails = true;
     expect(await valuesOf(registry)).toEqual({});
@@ -55,7 +67,11 @@ describe('the gauges of the queues', () => {
 });
 
 test('repositories and event types make no more series together than one of them alone', () => {
-  const metrics = createDispatcherMetrics(new Registry(), async () => []);
+  const metrics = createDispatcherMetrics(
+    new Registry(),
+    async () => [],
+    async () => 1,
+  );
   const series = new Set<string>();
   for (let repo = 0; repo < 60; repo++) {
     for (let type = 0; type < 60; type++) {

@@ -8,10 +8,14 @@ const MAX_REASONS = 100;
 
 export type DispatcherMetrics = ReturnType<typeof createDispatcherMetrics>;
 
-/** @param queueStates asked at every scrape */
+/**
+ * @param queueStates asked at every scrape
+ * @param paceRatio asked at every scrape
+ */
 export function createDispatcherMetrics(
   registry: Registry,
   queueStates: () => Promise<readonly QueueState[]>,
+  paceRatio: () => Promise<number>,
 ) {
   const registers = [registry];
   const repos = boundedLabel(MAX_LABEL_VALUES, repo => repo.toLowerCase());
@@ -45,6 +49,15 @@ export function createDispatcherMetrics(
       const states = await look();
       this.reset();
       for (const { queue, oldestWaitingSeconds } of states) this.set({ queue }, oldestWaitingSeconds);
+    },
+  });
+
+  new Gauge({
+    name: 'flux_dispatch_pace_ratio',
+    help: 'The share of DISPATCH_RATE that is used at present: less than 1 for a while after a secondary rate limit.',
+    registers,
+    async collect() {
+      this.set(await paceRatio().catch(() => Number.NaN));
     },
   });
 

@@ -12,7 +12,7 @@ export function createRateLimitPause(
   log: Pick<Logger, 'warn'>,
 ): RateLimitPause {
   return async ({ kind, waitMs }) => {
-    const pausedMs = await pause(waitMs);
+    const pausedMs = await pause(kind, waitMs);
     metrics.rateLimited.inc({ kind });
     log.warn({ limit: kind, pause_ms: pausedMs }, "GitHub's rate limit: the queue pauses on every replica");
   };

@@ -4,7 +4,7 @@ import { createLogger } from '@flux-dispatch/runtime/log';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { testDispatch } from '../../test/support/a-dispatch.ts';
-import type { DispatchJob } from './attempt.ts';
+import type { DispatchJob, TakenJob } from './attempt.ts';
 import { createDispatcherMetrics } from './metrics.ts';
 import { createProcessor } from './processor.ts';
 
@@ -28,6 +28,12 @@ interface Given {
   readonly refusal?: string;
   /** Whether a new dead letter was written. */
   readonly written?: boolean;
+  /** By how much the clock of the dispatcher is behind that of Redis, in milliseconds. */
+  readonly behind?: number;
+  /** It is given to the same process once more. */
+  readonly again?: boolean;
+  /** For how long the pace holds it back, in milliseconds. */
+  readonly heldMs?: number;
   /** Part of the payload. */
   readonly payload?: Partial<Dispatch['payload']>;
   /** The metrics of a dispatcher that has run attempts before. */
@@ -36,7 +42,14 @@ interface Given {
 
 function startMetrics() {
   const registry = new Registry();
-  return { registry, metrics: createDispatcherMetrics(registry, async () => []) };
+  return {
+    registry,
+    metrics: createDispatcherMetrics(
+      registry,
+      async () => [],
+      async () => 1,
+    ),
+  };
 }
 
 /** Runs one attempt. Redis and GitHub are only asked, and answer as `given`. */
@@ -48,6 +61,7 @@ async function run(given: Given) {
   const steps: string[] = [];
   const step = (text: string) => async () => void steps.push(text);
   let refusal = given.refusal;
+  let settled = false;
   const lines: Record<string, unknown>[] = [];
   const write = (line: string) => {
     const { time: _, process: __, msg: ___, ...fields } = JSON.parse(line);
@@ -59,17 +73,19 @@ async function run(given: Given) {
     github: given.dryRun
       ? undefined
       : {
-          async attempt(sent) {
+          async attempt(sent, mayGo) {
+            if (!(await mayGo())) return 'held';
             steps.push('GitHub');
             seen.push(sent);
             return verdict ?? expect.fail('GitHub was asked');
           },
         },
     claims: {
-      isDelivered: async () => given.is === 'delivered',
+      isDelivered: async () => given.is === 'delivered' || settled,
       isSuperseded: async () => given.is === 'superseded',
       async settleDelivered() {
         steps.push('settle delivered');
+        settled = refusal === undefined;
         if (refusal === undefined) return;
         const message = refusal;
         refusal = undefined;
@@ -91,21 +107,34 @@ async function run(given: Given) {
       removeOwn: step('remove own'),
       removeOwnAndOlder: step('remove own and older'),
     },
+    pace: async () => given.heldMs ?? 0,
     pause: async ({ kind, waitMs }) => void steps.push(`pause ${kind} ${waitMs}`),
     metrics,
     log: createLogger('test', 'info', { write }),
-    now: () => NOW,
+    now: () => NOW - (given.behind ?? 0),
+    async redisTime() {
+      steps.push('TIME');
+      return NOW;
+    },
+    forgetStalls: async id => void steps.push(`forget stalls ${id === ID}`),
     config: { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 6 * HOUR_MS, DEAD_LETTER_COOLDOWN: HOUR_MS },
   });
-  const job: DispatchJob = {
+  const job: TakenJob = {
     ...{ id: ID, name: 'Altinn/dialogporten flux-deploy', data: dispatch, deduplicationId: DEDUP_ID },
-    ...{ timestamp: NOW - SECOND_MS, attemptsMade: 0, stalledCounter: 0, ...given.job },
+    ...{ timestamp: NOW - SECOND_MS, attemptsMade: 0, stalledCounter: 0, opts: {}, ...given.job },
+    moveToDelayed: async until => void steps.push(`delay ${until}`),
   };
   if (given.without) delete job[given.without];
-  const end = await processor(job).then(
-    () => 'completed',
-    (error: Error) => error.constructor.name,
-  );
+  const attempt = () =>
+    processor(job).then(
+      () => 'completed',
+      (error: Error) => error.constructor.name,
+    );
+  let end = await attempt();
+  if (given.again) {
+    job.attemptsMade++;
+    end = await attempt();
+  }
   return { end, lines, steps, seen, counted: await counted(registry) };
 }
 
@@ -148,7 +177,7 @@ const refused: Verdict = { kind: 'pause', code: '429', message: 'GitHub answered
 
 interface Expected {
   /** What the job comes to in BullMQ's terms. */
-  readonly end: 'completed' | 'Error' | 'RateLimitError' | 'UnrecoverableError';
+  readonly end: 'completed' | 'Retry' | 'RateLimitError' | 'UnrecoverableError';
   /** The one line that is logged. */
   readonly line?: Readonly<Record<string, unknown>>;
   /** What is done, in this order. */
@@ -194,11 +223,6 @@ describe('an attempt does, logs and counts what it comes to', () => {
       },
     ],
     [
-      'delivered, and Redis fails in another way: tried again, with nothing logged',
-      { verdict: delivered, refusal: 'ERR unknown command' },
-      { end: 'Error', steps: ['GitHub', 'settle delivered'], counted: [duration('204')] },
-    ],
-    [
       'refused for the number of calls',
       { verdict: refused },
       {
@@ -212,9 +236,9 @@ describe('an attempt does, logs and counts what it comes to', () => {
       'to be retried',
       { verdict: retry('500'), job: { attemptsMade: 2 } },
       {
-        end: 'Error',
+        end: 'Retry',
         line: { ...error('retry', 'It was 500'), attempt: 3 },
-        steps: ['GitHub'],
+        steps: ['GitHub', 'TIME'],
         counted: [failed('500'), duration('500'), 'retries{error_code="500"} 1'],
       },
     ],
@@ -222,9 +246,9 @@ describe('an attempt does, logs and counts what it comes to', () => {
       'to be retried, with the last call within the limit',
       { verdict: { ...retry('500'), limit: LIMIT } },
       {
-        end: 'Error',
+        end: 'Retry',
         line: error('retry', 'It was 500'),
-        steps: ['GitHub', 'pause primary 5000'],
+        steps: ['GitHub', 'pause primary 5000', 'TIME'],
         counted: [failed('500'), duration('500'), 'retries{error_code="500"} 1'],
       },
     ],
@@ -232,9 +256,9 @@ describe('an attempt does, logs and counts what it comes to', () => {
       `to be retried, as the App is refused: ${code}`,
       { verdict: retry(code) },
       {
-        end: 'Error',
+        end: 'Retry',
         line: error('retry', `It was ${code}`),
-        steps: ['GitHub'],
+        steps: ['GitHub', 'TIME'],
         counted: [failed(code), duration(code), AUTH_ERROR, `retries{error_code="${code}"} 1`],
       },
     ]),
@@ -242,13 +266,13 @@ describe('an attempt does, logs and counts what it comes to', () => {
       'to be retried, as our own code failed: an error, which says where',
       { verdict: retry('internal', 'TypeError: …\n at github.ts:1') },
       {
-        end: 'Error',
+        end: 'Retry',
         line: {
           ...error('retry', 'It was internal'),
           level: 'error',
           stack: 'TypeError: …\n at github.ts:1',
         },
-        steps: ['GitHub'],
+        steps: ['GitHub', 'TIME'],
         counted: [failed('internal'), duration('internal'), 'retries{error_code="internal"} 1'],
       },
     ],
@@ -261,7 +285,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
           'It was internal',
           expect.stringMatching(/bug of flux-dispatch.*DISPATCH_RETRY_WINDOW/),
         ),
-        steps: ['GitHub', bury(), cooldown(NOW - 6 * HOUR_MS - 1)],
+        steps: ['GitHub', 'TIME', bury(), cooldown(NOW - 6 * HOUR_MS - 1)],
         counted: [dead('internal'), failed('internal'), duration('internal')],
       },
     ],
@@ -274,8 +298,71 @@ describe('an attempt does, logs and counts what it comes to', () => {
           ...givenUp('It was timeout', expect.stringContaining('DISPATCH_RETRY_WINDOW')),
           attempt: 8,
         },
-        steps: ['GitHub', bury(8), cooldown(NOW - 6 * HOUR_MS - 1)],
+        steps: ['GitHub', 'TIME', bury(8), cooldown(NOW - 6 * HOUR_MS - 1)],
         counted: [dead('timeout'), failed('timeout'), duration('timeout')],
+      },
+    ],
+    [
+      'to be retried, and older than the retry window by a clock that is ahead of that of Redis',
+      { verdict: retry('timeout'), behind: -7 * HOUR_MS },
+      {
+        end: 'Retry',
+        line: error('retry', 'It was timeout'),
+        steps: ['GitHub', 'TIME'],
+        counted: [failed('timeout'), duration('timeout'), 'retries{error_code="timeout"} 1'],
+      },
+    ],
+    [
+      'to be retried, by a worker that is not the first: the stalls of this attempt are over',
+      { verdict: retry('500'), job: { stalledCounter: 4 } },
+      {
+        end: 'Retry',
+        line: error('retry', 'It was 500'),
+        steps: ['GitHub', 'TIME', 'forget stalls true'],
+        counted: [failed('500'), duration('500'), 'retries{error_code="500"} 1'],
+      },
+    ],
+    [
+      'refused for the number of calls, by a worker that is not the first',
+      { verdict: refused, job: { stalledCounter: 4 } },
+      {
+        end: 'RateLimitError',
+        line: error('rate_limited', 'GitHub answered 429'),
+        steps: ['GitHub', 'pause primary 5000', 'forget stalls true'],
+        counted: [duration('429')],
+      },
+    ],
+    [
+      'a failure of more than a day ago, as after a restored backup',
+      { dispatch: { class: 'failure' }, job: { timestamp: NOW - 24 * HOUR_MS - 1 } },
+      {
+        end: 'UnrecoverableError',
+        line: givenUp(
+          expect.stringContaining('too long ago to be news'),
+          expect.stringContaining('Retry sends it'),
+        ),
+        steps: ['TIME', bury(), cooldown(NOW - 24 * HOUR_MS - 1)],
+        counted: [dead('internal'), failed('internal')],
+      },
+    ],
+    [
+      'a failure that only the clock of the dispatcher takes for so old',
+      { verdict: delivered, dispatch: { class: 'failure' }, behind: -25 * HOUR_MS },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
+        steps: ['TIME', 'GitHub', 'settle delivered', 'remove own and older'],
+        counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
+      },
+    ],
+    [
+      'a success of five days ago is still news',
+      { verdict: delivered, job: { timestamp: NOW - 120 * HOUR_MS } },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
+        steps: ['GitHub', 'settle delivered', 'remove own and older'],
+        counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
     [
@@ -392,6 +479,59 @@ describe('an attempt does, logs and counts what it comes to', () => {
     const lines = line ? [line] : [];
     const expected = { end, lines, steps, counted: counted.toSorted() };
     expect(await run(given)).toEqual({ ...expected, seen: expect.any(Array) });
+  });
+});
+
+test('held back by the pace it goes back to its place, which is not reported', async () => {
+  expect(await run({ verdict: delivered, heldMs: 300 })).toMatchObject({
+    ...{ end: 'RateLimitError', steps: [], lines: [], counted: [] },
+  });
+});
+
+test.each([
+  [
+    'a dispatcher whose clock is ahead takes it too early',
+    -HOUR_MS,
+    { timestamp: NOW - 1000 },
+    'DelayedError',
+  ],
+  ['it is time', 0, { timestamp: NOW - 5000 }, 'completed'],
+  ['it was tried before', -HOUR_MS, { timestamp: NOW - 1000, attemptsMade: 1 }, 'completed'],
+])("a dispatch that waits is sent by Redis' clock: %s", async (_, behind, job, end) => {
+  const ran = await run({ verdict: delivered, behind, job: { ...job, opts: { delay: 5000 } } });
+  expect(ran.end).toBe(end);
+  // By the clock of this dispatcher, which is the one that BullMQ looks at.
+  if (end === 'DelayedError') expect(ran.steps).toEqual(['TIME', `delay ${NOW + HOUR_MS + 4000}`]);
+});
+
+describe('delivered, and Redis refuses for good to record it', () => {
+  const refusal = 'WRONGTYPE Operation against a key holding the wrong kind of value';
+  const unexpected = { level: 'error', dispatch_id: ID, err: expect.objectContaining({ message: refusal }) };
+  const steps = ['GitHub', 'settle delivered', 'TIME'];
+
+  test('tried again, with a line that says why', async () => {
+    expect(await run({ verdict: delivered, refusal })).toEqual({
+      ...{ end: 'Retry', steps, seen: [expect.anything()] },
+      lines: [unexpected, { ...error('retry', refusal), level: 'error' }],
+      counted: [failed('internal', OWN), duration('204'), 'retries{error_code="internal"} 1'].toSorted(),
+    });
+  });
+
+  test('the same process does not send it a second time', async () => {
+    const { end, steps, lines } = await run({ verdict: delivered, refusal, again: true });
+    expect({ end, steps }).toEqual({
+      end: 'completed',
+      steps: ['GitHub', 'settle delivered', 'TIME', 'settle delivered', 'remove own and older'],
+    });
+    expect(lines.at(-1)).toMatchObject({ outcome: 'delivered_before' });
+  });
+
+  test('older than the retry window: a dead letter, rather than once more every ten minutes', async () => {
+    const { end, steps } = await run({ verdict: delivered, refusal, job: { timestamp: NOW - 7 * HOUR_MS } });
+    expect({ end, steps }).toEqual({
+      end: 'UnrecoverableError',
+      steps: ['GitHub', 'settle delivered', 'TIME', bury(), cooldown(NOW - 7 * HOUR_MS)],
+    });
   });
 });
 

@@ -4,28 +4,40 @@ import type { Verdict } from '@flux-dispatch/github/verdict';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import type { DeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
+import type { PaceGate } from '@flux-dispatch/queue/limiter';
+import { GaveUpWaiting } from '@flux-dispatch/queue/patience';
+import { isConnectionError } from '@flux-dispatch/queue/redis';
 import type { Logger } from '@flux-dispatch/runtime/log';
-import { RateLimitError, UnrecoverableError } from 'bullmq';
-import type { Attempt, Cause, DispatchJob, UnreadableAttempt } from './attempt.ts';
+import { DelayedError, RateLimitError, UnrecoverableError } from 'bullmq';
+import type { Attempt, Cause, DispatchJob, TakenJob, UnreadableAttempt } from './attempt.ts';
 import { createBurial } from './burial.ts';
+import { createDelivered } from './delivered.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import type { RateLimitPause } from './pause.ts';
 import { createReport } from './report.ts';
-import { untilTaken } from './until-taken.ts';
+import { isRefusedForNow } from './until-taken.ts';
 import { wellFormed } from './well-formed.ts';
 
 export interface ProcessorDependencies {
   /** undefined in a dry run. */
-  readonly github: { attempt(dispatch: Dispatch): Promise<Verdict> } | undefined;
+  readonly github:
+    | { attempt(dispatch: Dispatch, mayGo: () => Promise<boolean>): Promise<Verdict | 'held'> }
+    | undefined;
   readonly claims: Pick<
     Claims,
     'isDelivered' | 'isSuperseded' | 'settleDelivered' | 'settleDead' | 'release'
   >;
   readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried' | 'removeOwn' | 'removeOwnAndOlder'>;
+  readonly pace: PaceGate;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
+  /** Milliseconds since the epoch, by this process. */
   readonly now: () => number;
+  /** The same by the clock that all processes share. A call to Redis. */
+  readonly redisTime: () => Promise<number>;
+  /** Resets BullMQ's count of how often the worker of a job has died. */
+  readonly forgetStalls: (jobId: string) => Promise<unknown>;
   readonly config: {
     readonly ALLOWED_OWNERS: readonly string[];
     /** Milliseconds. */
@@ -35,49 +47,74 @@ export interface ProcessorDependencies {
   };
 }
 
-// How often a job's worker may die before the job itself is suspected.
+// How often a job's worker may die in one attempt before the job itself is suspected.
 const MAX_STALLED = 5;
+
+const DAY_MS = 86_400_000;
+
+/** The job goes back to its queue, for another attempt after the backoff. */
+class Retry extends Error {}
 
 /**
  * One attempt at a dispatch: `attempt → act`. This is the one place where a verdict becomes BullMQ's terms: returning
  * completes the job, an error retries it after the backoff, RateLimitError puts it back as it was, and UnrecoverableError
  * fails it for good.
  */
-export function createProcessor(dependencies: ProcessorDependencies): (job: DispatchJob) => Promise<void> {
-  const { github, claims, deadLetters, pause, metrics, log, now, config } = dependencies;
+export function createProcessor(dependencies: ProcessorDependencies): (job: TakenJob) => Promise<void> {
+  const { github, claims, deadLetters, pace, pause, metrics, log, now, redisTime, config } = dependencies;
   const report = createReport({ metrics, log, now });
-  const burial = createBurial({ claims, deadLetters, report, now, config });
+  const burial = createBurial({ claims, deadLetters, report, log, now, config });
+  const delivered = createDelivered(claims, log);
+  const newsForMs = Math.max(DAY_MS, config.DISPATCH_RETRY_WINDOW);
 
   async function giveUp(attempt: Attempt | UnreadableAttempt, cause: Cause): Promise<never> {
     throw new UnrecoverableError(await burial.bury(attempt, cause));
   }
 
+  /** Whether a job was queued longer ago than `ms`, which a redrive does again. */
+  async function isOlderThan(ms: number, { timestamp }: DispatchJob): Promise<boolean> {
+    return (await redisTime()) - timestamp > ms;
+  }
+
+  /** The next attempt does not count the workers that died in this one. */
+  async function endAttempt({ id, job }: Attempt): Promise<void> {
+    if (job.stalledCounter > 0) await dependencies.forgetStalls(id);
+  }
+
+  async function retry(
+    attempt: Attempt,
+    { code, message, stack }: Pick<Cause, 'code' | 'message'> & { readonly stack?: string | undefined },
+  ): Promise<never> {
+    if (await isOlderThan(config.DISPATCH_RETRY_WINDOW, attempt.job)) {
+      return giveUp(attempt, { code, message, hint: code === 'internal' ? BUG_HINT : EXPIRED_HINT });
+    }
+    await endAttempt(attempt);
+    report(attempt, { outcome: 'retry', code, message, stack });
+    throw new Retry(message);
+  }
+
   /** Acts on what an attempt came to. */
   async function act(attempt: Attempt, verdict: Verdict): Promise<void> {
-    const { job, id, dispatch } = attempt;
+    const { dispatch } = attempt;
     // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live. And before anything else,
     // so that a crash from here on does not send the dispatch again.
-    if (verdict.kind === 'delivered') await untilTaken(() => claims.settleDelivered(id, dispatch));
+    if (verdict.kind === 'delivered') {
+      await delivered.settle(attempt);
+      report(attempt, { outcome: 'delivered', status: Number(verdict.code) });
+    }
     if (verdict.limit) await pause(verdict.limit);
 
     switch (verdict.kind) {
       case 'delivered':
-        await deadLetters.removeOwnAndOlder(dispatch);
-        return report(attempt, { outcome: 'delivered', status: Number(verdict.code) });
+        return deadLetters.removeOwnAndOlder(dispatch);
 
       case 'pause':
+        await endAttempt(attempt);
         report(attempt, { outcome: 'rate_limited', message: verdict.message });
         throw new RateLimitError();
 
-      case 'retry': {
-        const { code, message, stack } = verdict;
-        // Since it was queued, which a redrive does again.
-        if (now() - job.timestamp > config.DISPATCH_RETRY_WINDOW) {
-          return giveUp(attempt, { code, message, hint: code === 'internal' ? BUG_HINT : EXPIRED_HINT });
-        }
-        report(attempt, { outcome: 'retry', code, message, stack });
-        throw new Error(message);
-      }
+      case 'retry':
+        return retry(attempt, verdict);
 
       case 'dead': {
         const { code, message, hint } = verdict;
@@ -89,19 +126,24 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
     }
   }
 
-  return async taken => {
-    const job = { ...taken, data: wellFormed(taken.data) };
-    const { id } = job;
-    if (id === undefined) throw new Error('BullMQ handed over a job without an id');
-    const parsed = parseDispatch(job.data);
-    if (!parsed.ok) return giveUp({ job, id, dispatch: undefined }, unreadable(parsed.fault));
-    const { dispatch } = parsed;
-    const attempt: Attempt = { job, id, dispatch };
+  /** BullMQ measures a delay by the clock of the worker, which may be ahead. */
+  async function postponeIfEarly(job: TakenJob): Promise<void> {
+    const { delay = 0 } = job.opts;
+    if (delay === 0 || job.attemptsMade > 0) return;
+    const leftMs = job.timestamp + delay - (await redisTime());
+    if (leftMs <= 0) return;
+    await job.moveToDelayed(now() + leftMs, job.token);
+    throw new DelayedError();
+  }
 
+  async function run(attempt: Attempt, taken: TakenJob): Promise<void> {
+    const { job, id, dispatch } = attempt;
     // An earlier attempt may have got an end that BullMQ has not heard of: its worker died before, or Redis refused a
     // later step. GitHub is not asked again then.
     if (job.stalledCounter > 0 || job.attemptsMade > 0) {
-      if (await claims.isDelivered(id, dispatch.dedup_id)) {
+      const isUnsettled = delivered.isUnsettled(attempt);
+      if (isUnsettled) await delivered.settle(attempt);
+      if (isUnsettled || (await claims.isDelivered(id, dispatch.dedup_id))) {
         await deadLetters.removeOwnAndOlder(dispatch);
         return report(attempt, { outcome: 'delivered_before' });
       }
@@ -117,6 +159,10 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
       await deadLetters.removeOwn(dispatch);
       return report(attempt, { outcome: 'superseded' });
     }
+    await postponeIfEarly(taken);
+    // As after a restored backup. Only where it seems so is the round trip to Redis' clock worth it.
+    const seemsOld = dispatch.class === 'failure' && now() - job.timestamp > newsForMs;
+    if (seemsOld && (await isOlderThan(newsForMs, job))) return giveUp(attempt, TOO_OLD);
     // The queue is not trusted more than a request.
     if (!isRepository(dispatch.repo) || !isAllowedOwner(dispatch.repo, config.ALLOWED_OWNERS)) {
       return giveUp(attempt, notAllowed(dispatch));
@@ -127,10 +173,42 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Disp
     }
 
     const startedAt = now();
-    const verdict = await github.attempt(dispatch);
+    const verdict = await github.attempt(dispatch, async () => (await pace()) === 0);
+    // Back to its place in the queue, which is held until the next call may go.
+    if (verdict === 'held') throw new RateLimitError();
     metrics.duration.observe({ code: verdict.code }, (now() - startedAt) / 1000);
     if (verdict.kind === 'delivered') metrics.admit(dispatch);
     return act(attempt, verdict);
+  }
+
+  /** Ends an attempt that came to no verdict, because Redis refused a step of it or our own code failed. */
+  async function recover(attempt: Attempt | UnreadableAttempt, error: unknown): Promise<never> {
+    if (error instanceof RateLimitError || error instanceof DelayedError) throw error;
+    if (error instanceof UnrecoverableError) throw error;
+    // These are in the log already.
+    if (error instanceof Retry || error instanceof GaveUpWaiting || isConnectionError(error)) throw error;
+    const { id, dispatch } = attempt;
+    const { message } = error as Error;
+    if (isRefusedForNow(error) || !dispatch) {
+      const fields = { dispatch_id: id, error: message };
+      log.warn(fields, 'Redis refused a step of the attempt: the dispatch goes back to its queue');
+      throw error;
+    }
+    log.error({ err: error, dispatch_id: id }, 'Unexpected error in an attempt');
+    return retry({ ...attempt, dispatch }, { code: 'internal', message });
+  }
+
+  return async taken => {
+    const job = { ...taken, data: wellFormed(taken.data) };
+    const { id } = job;
+    if (id === undefined) throw new Error('BullMQ handed over a job without an id');
+    const parsed = parseDispatch(job.data);
+    if (!parsed.ok) {
+      const attempt = { job, id, dispatch: undefined };
+      return giveUp(attempt, unreadable(parsed.fault)).catch(error => recover(attempt, error));
+    }
+    const attempt = { job, id, dispatch: parsed.dispatch };
+    return run(attempt, taken).catch(error => recover(attempt, error));
   };
 }
 
@@ -140,9 +218,15 @@ const EXPIRED_HINT =
 const BUG_HINT =
   'This is a bug of flux-dispatch, and lasted until DISPATCH_RETRY_WINDOW was over. Report it with the log lines of this dispatch_id, and retry with a version that mends it.';
 
+const TOO_OLD: Cause = {
+  code: 'internal',
+  message: 'This failure was queued too long ago to be news',
+  hint: 'It may come from a restored backup of Redis. Retry sends it all the same; otherwise remove it.',
+};
+
 const STALLED: Cause = {
   code: 'internal',
-  message: `Its worker died on it more than ${MAX_STALLED} times`,
+  message: `Its worker died on it more than ${MAX_STALLED} times in one attempt`,
   hint: "Look for what kills the dispatcher (memory limit, liveness probe) in its pods' events, then retry.",
 };
 

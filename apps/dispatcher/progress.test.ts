@@ -37,6 +37,12 @@ test.each([
       throw new Error('Connection is closed.');
     },
   ],
+  [
+    'Redis refuses writes',
+    () => {
+      throw new Error('Redis refuses writes: NOREPLICAS Not enough good replicas to write');
+    },
+  ],
 ])('alive while %s', async (_, look) => {
   using worker = disposable(watch(look));
   await worker.pass(600);

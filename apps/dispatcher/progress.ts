@@ -23,7 +23,7 @@ export interface Progress extends Disposable {
 
 /**
  * Watches whether the worker makes progress.
- * @param look throws while Redis is away, which is no fault of the worker
+ * @param look throws while Redis is away or refuses writes, which is no fault of the worker
  * @param concurrency how many jobs the worker has under way at most: then it takes none for a good reason
  */
 export function watchProgress(

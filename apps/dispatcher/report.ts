@@ -1,4 +1,4 @@
-import { type ErrorCode, isAuthError } from '@flux-dispatch/github/verdict';
+import { isAuthError } from '@flux-dispatch/github/verdict';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Attempt, Cause, UnreadableAttempt } from './attempt.ts';
@@ -14,7 +14,7 @@ export type Outcome =
   | { readonly outcome: 'rate_limited'; readonly message: string }
   | {
       readonly outcome: 'retry';
-      readonly code: ErrorCode;
+      readonly code: Cause['code'];
       readonly message: string;
       /** Of an error that our own code did not expect. */
       readonly stack?: string | undefined;

@@ -1,7 +1,10 @@
 import { DISPATCH_QUEUE } from '@flux-dispatch/queue/keys';
-import { limiterOptions, type Pace } from '@flux-dispatch/queue/limiter';
+import { WORKER_LIMITER } from '@flux-dispatch/queue/limiter';
+import { isConnectionError } from '@flux-dispatch/queue/redis';
+import { refusalOf } from '@flux-dispatch/queue/refusals';
+import { TolerantWorker } from '@flux-dispatch/queue/tolerant';
 import type { Logger } from '@flux-dispatch/runtime/log';
-import { Worker, type WorkerOptions } from 'bullmq';
+import type { Job, JobJson, Worker, WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { backoff } from './backoff.ts';
 import type { createProcessor } from './processor.ts';
@@ -9,7 +12,6 @@ import type { createProcessor } from './processor.ts';
 export interface DispatchWorkerConfig {
   readonly QUEUE_PREFIX: string;
   readonly DISPATCH_CONCURRENCY: number;
-  readonly DISPATCH_RATE: Pace | 'off';
 }
 
 /**
@@ -34,16 +36,44 @@ export function startDispatchWorker(
   log: Logger,
   retryDelay: (attemptsMade: number) => number = backoff,
 ): Worker {
-  const worker = new Worker(DISPATCH_QUEUE, processor, {
+  const worker = new DispatchWorker(DISPATCH_QUEUE, processor, {
     connection: redis,
     prefix: config.QUEUE_PREFIX,
     concurrency: config.DISPATCH_CONCURRENCY,
-    limiter: limiterOptions(config.DISPATCH_RATE),
+    limiter: WORKER_LIMITER,
     ...STALLED_JOBS,
     settings: { backoffStrategy: attemptsMade => retryDelay(attemptsMade) },
   });
-  worker.on('error', err => log.debug({ err }, 'Dispatch worker'));
+  logErrors(worker, 'Dispatch worker', log);
   return worker;
+}
+
+/** A worker that gives options to a job whose hash has lost them. Without any, its first error would end it for good. */
+class DispatchWorker extends TolerantWorker<unknown> {
+  protected override createJob(data: JobJson, jobId: string): Job {
+    const job = super.createJob(data, jobId);
+    if (!job.opts.attempts) {
+      const backoff = { type: 'custom' };
+      Object.assign(job.opts, { attempts: Number.MAX_SAFE_INTEGER, backoff, removeOnFail: true });
+    }
+    return job;
+  }
+}
+
+/** Logs what goes wrong in a worker between two jobs: once, however often it is repeated. */
+export function logErrors(
+  worker: Pick<Worker, 'on'>,
+  name: string,
+  log: Pick<Logger, 'warn' | 'debug'>,
+): void {
+  let last: string | undefined;
+  worker.on('error', err => {
+    const isLogged = isConnectionError(err) || refusalOf(err) !== undefined;
+    // Without the job's id: a worker may lose the locks of all its jobs at once.
+    const kind = err.message.replace(/\bjob \S+/, 'job');
+    log[isLogged || kind === last ? 'debug' : 'warn']({ err }, name);
+    if (!isLogged) last = kind;
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import type { AlertMetadata } from '@flux-dispatch/routing/alert';
 import type { EventOutcome } from '@flux-dispatch/routing/outcome';
-import type { CandidateResult, EnqueueResult } from './enqueue.ts';
+import type { CandidateResult, EnqueueResult, Unavailable } from './enqueue.ts';
 
 /** What a request to the events endpoint is answered with. The outcome decides the status. */
 export interface Answer {
@@ -20,22 +20,19 @@ export interface Answer {
   readonly about?: { readonly event: FluxEvent; readonly alert: AlertMetadata };
 }
 
-// Flux obeys Retry-After, but gives up 15 s after its first try. Where Redis has used up QUEUE_TIMEOUT, less is left.
-const RETRY_AFTER_REFUSED_S = 3;
-const RETRY_AFTER_TIMEOUT_S = 1;
+/**
+ * The answer while the queue does not take the event. It has no Retry-After: Flux's own tries, after 2, 4, 8 and 16 s,
+ * reach further within the timeout of its Provider than equal steps would.
+ */
+export function unavailable({ reason }: Unavailable): Answer {
+  const message =
+    'the event was not queued because the queue is unavailable at the moment: Flux sends it again by itself';
+  return { outcome: 'queue_unavailable', message, detail: reason };
+}
 
 /** The answer to an event that was routed. */
 export function answerEnqueue(result: EnqueueResult): Answer {
-  if (result.kind === 'unavailable') {
-    const seconds = result.timedOut ? RETRY_AFTER_TIMEOUT_S : RETRY_AFTER_REFUSED_S;
-    return {
-      outcome: 'queue_unavailable',
-      message:
-        'the event was not queued because the queue is unavailable at the moment: Flux sends it again by itself',
-      detail: result.reason,
-      headers: { 'Retry-After': String(seconds) },
-    };
-  }
+  if (result.kind === 'unavailable') return unavailable(result);
   const { results } = result;
   const representative = results.find(({ outcome }) => outcome === 'enqueued') ?? results[0];
   if (representative === undefined) throw new Error('An event was routed to no repository');

@@ -1,8 +1,11 @@
+import type { Admission } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
-import type { Job } from 'bullmq';
+import type { BulkJobOptions, Job } from 'bullmq';
 import { describe, expect, test } from 'vitest';
-import { createEnqueue, type EnqueueDependencies } from './enqueue.ts';
+import { createEnqueue, createRecover, type EnqueueDependencies } from './enqueue.ts';
+
+const ADD: Admission = { kind: 'add', eventTime: 41, now: 42_000, priority: 7, conflict: false };
 
 const never = () => new Promise<never>(() => undefined);
 
@@ -12,33 +15,38 @@ function candidate(repo: string, repeat: DispatchCandidate['repeat'] = 'duplicat
     repo,
     event_type: 'flux-deploy',
     class: 'success',
-    claim: { delivered_ttl_ms: 1000, max_delivered: 10 },
+    claim: { delivered_ttl_ms: 1000 },
     payload: {} as DispatchCandidate['payload'],
     repeat,
-    renewal_ms: 1000,
+    remembered: repeat === 'duplicate',
+    delay_ms: 0,
   };
 }
 
 /** A Redis that takes everything, but for what `over` replaces. `claimed`: the job that holds a claim, by repository. */
 function dependencies(claimed: Record<string, string> = {}, over: Partial<EnqueueDependencies> = {}) {
   const added: Dispatch[] = [];
+  const options: (BulkJobOptions | undefined)[] = [];
+  const conflicts: string[] = [];
   let ids = 0;
   const withRedis: EnqueueDependencies = {
     redis: { status: 'ready', wait: async () => 0 },
-    claims: { admit: async requests => requests.map(() => ['add'] as const) },
+    claims: { admit: async requests => requests.map(() => ADD) },
     queue: {
       addBulk: async jobs => {
         added.push(...jobs.map(({ data }) => data));
+        options.push(...jobs.map(({ opts }) => opts));
         return jobs.map(({ data, opts }) => ({ id: claimed[data.repo] ?? opts?.jobId }) as Job<Dispatch>);
       },
     },
     timeoutMs: 1000,
     waitReplicas: 0,
     newId: () => `new-${++ids}`,
-    now: () => 42,
+    memory: { DEDUP_TTL: 1000, DEDUP_MAX_ENTRIES: 10, DEDUP_KEEP: 10 },
+    onConflict: ({ repo }) => conflicts.push(repo),
     ...over,
   };
-  return { ...withRedis, added };
+  return { ...withRedis, added, options, conflicts };
 }
 
 test('a dispatch gets its id and its time, and nothing of what only ingest needs', async () => {
@@ -52,11 +60,12 @@ test('a dispatch gets its id and its time, and nothing of what only ingest needs
       version: 1,
       dedup_id: 'id of Altinn/a',
       object_id: 'object',
-      event_time: 0,
+      stream_id: 'stream',
+      event_time: 41,
       repo: 'Altinn/a',
       event_type: 'flux-deploy',
       class: 'success',
-      accepted_at: 42,
+      accepted_at: 42_000,
       claim: { delivered_ttl_ms: 1000, max_delivered: 10 },
       payload: { dispatch_id: 'new-1' },
     },
@@ -70,8 +79,8 @@ test('of several repositories each has an outcome of its own, in their order', a
       claims: {
         admit: async requests =>
           requests.map(({ dedup_id }) => {
-            if (/delivered/.test(dedup_id)) return ['repeat', 'old-2'] as const;
-            return /overtaken/.test(dedup_id) ? (['stale'] as const) : (['add'] as const);
+            if (/delivered/.test(dedup_id)) return { kind: 'repeat', dispatchId: 'old-2' };
+            return /overtaken/.test(dedup_id) ? { kind: 'stale' } : ADD;
           }),
       },
     },
@@ -88,70 +97,85 @@ test('of several repositories each has an outcome of its own, in their order', a
       { repo: 'Altinn/pending', outcome: 'duplicate', dispatch_id: 'old-1' },
       { repo: 'Altinn/delivered', outcome: 'rate_limited', dispatch_id: 'old-2' },
       { repo: 'Altinn/overtaken', outcome: 'stale' },
-      { repo: 'Altinn/new', outcome: 'enqueued', dispatch_id: 'new-4' },
+      { repo: 'Altinn/new', outcome: 'enqueued', dispatch_id: 'new-2' },
     ],
   });
   // A repeat of what has come to its end costs no more than the one call.
   expect(redis.added.map(({ repo }) => repo)).toEqual(['Altinn/pending', 'Altinn/new']);
 });
 
-test.each([
-  ['of its own timestamp', 41, 41],
-  ['of its arrival, where it has no timestamp', undefined, 42],
-  ['of its arrival, where its clock is ahead', 43, 42],
-])('the time of an event is that %s', async (_, eventTime, expected) => {
-  const redis = dependencies({}, { now: () => 42_999 });
-  await createEnqueue(redis)([{ ...candidate('Altinn/a'), event_time: eventTime }]);
-  expect(redis.added[0]?.event_time).toBe(expected);
+test('its turn is the one that Redis gives it, from the time that Redis has', async () => {
+  const redis = dependencies();
+  await createEnqueue(redis)([candidate('Altinn/a'), { ...candidate('Altinn/b'), delay_ms: 5000 }]);
+  expect(redis.options).toMatchObject([
+    { priority: 7, timestamp: 42_000 },
+    { priority: 7, timestamp: 42_000, delay: 5000 },
+  ]);
+  expect(redis.options[0]).not.toHaveProperty('delay');
+});
+
+test('what only its claim remembers does not name its stream', async () => {
+  const redis = dependencies();
+  await createEnqueue(redis)([candidate('Altinn/a', 'rate_limited')]);
+  expect(redis.added[0]).not.toHaveProperty('stream_id');
+});
+
+test('two sources that overwrite each other are reported', async () => {
+  const admit = async () => [{ ...ADD, conflict: true }];
+  const redis = dependencies({}, { claims: { admit } });
+  expect((await createEnqueue(redis)([candidate('Altinn/a')])).kind).toBe('done');
+  expect(redis.conflicts).toEqual(['Altinn/a']);
+});
+
+test('a recovery is noted for each of its objects, or the reason why not is given', async () => {
+  const { memory, timeoutMs } = dependencies();
+  const recovery = { object_ids: ['a', 'b'], event_time: 41 };
+  const noted: unknown[] = [];
+  const claims = { recover: async (...args: unknown[]) => void noted.push(args) };
+  const deps = { memory, timeoutMs, claims };
+  expect(await createRecover({ ...deps, redis: { status: 'ready' } })(recovery)).toBeUndefined();
+  expect(noted).toEqual([[['a', 'b'], 41, memory]]);
+  expect(await createRecover({ ...deps, redis: { status: 'end' } })(recovery)).toMatchObject({
+    reason: expect.stringContaining('Redis is away'),
+  });
 });
 
 describe('unavailable', () => {
   const broken = async () => {
     throw new Error('Connection is closed.');
   };
-  test.each<[string, boolean, string, Partial<EnqueueDependencies>]>([
+  test.each<[string, string, Partial<EnqueueDependencies>]>([
     [
       'at once, while Redis is known to be away',
-      false,
       'Redis is away (reconnecting): check REDIS_URL and the Redis server',
       { redis: { status: 'reconnecting', wait: never }, claims: { admit: never } },
     ],
-    ['when the connection breaks', false, 'Redis: Connection is closed.', { claims: { admit: broken } }],
-    ['when it breaks at the add', false, 'Redis: Connection is closed.', { queue: { addBulk: broken } }],
+    ['when the connection breaks', 'Redis: Connection is closed.', { claims: { admit: broken } }],
+    ['when it breaks at the add', 'Redis: Connection is closed.', { queue: { addBulk: broken } }],
     [
       'after the timeout, when Redis is silent',
-      true,
       'Redis did not answer within 10 ms',
       { claims: { admit: never }, timeoutMs: 10 },
     ],
     [
       'after the timeout, when it falls silent at the add',
-      true,
       'Redis did not answer within 10 ms',
       { queue: { addBulk: never }, timeoutMs: 10 },
     ],
-    [
-      'when an answer is missing',
-      false,
-      'Redis: 0 answers to 1 requests',
-      { claims: { admit: async () => [] } },
-    ],
+    ['when an answer is missing', 'Redis: 0 answers to 1 requests', { claims: { admit: async () => [] } }],
     [
       'when a job has no id',
-      false,
       'Redis: BullMQ returned a job without an id',
       { queue: { addBulk: async () => [{} as Job<Dispatch>] } },
     ],
     [
       'when too few replicas confirm',
-      true,
       '1 of 2 Redis replicas confirmed the write',
       { redis: { status: 'ready', wait: async () => 1 }, waitReplicas: 2 },
     ],
-  ])('%s', async (_, timedOut, reason, over) => {
+  ])('%s', async (_, reason, over) => {
     expect(await createEnqueue(dependencies({}, over))([candidate('Altinn/a')])).toEqual({
       kind: 'unavailable',
-      timedOut,
       reason,
     });
   });
@@ -174,7 +198,7 @@ describe('REDIS_WAIT_REPLICAS', () => {
       {},
       {
         redis: { status: 'ready', wait: async () => 0 },
-        claims: { admit: async () => [['repeat', 'old']] },
+        claims: { admit: async () => [{ kind: 'repeat', dispatchId: 'old' }] },
         waitReplicas: 1,
       },
     );

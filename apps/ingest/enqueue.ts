@@ -1,8 +1,8 @@
-import type { Admission, Claims } from '@flux-dispatch/queue/claims';
+import type { Admission, Claims, Memory } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
 import { redisUnavailable } from '@flux-dispatch/queue/redis';
-import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
+import type { DispatchCandidate, Recovery } from '@flux-dispatch/routing/candidate';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 
@@ -17,103 +17,119 @@ export type CandidateResult =
 
 /**
  * `unavailable`: nothing is promised, and the client must send the event again. The event may be queued all the same;
- * then the second try is a duplicate. `timedOut`: the client has waited, rather than being refused at once.
+ * then the second try is a duplicate.
  */
 export type EnqueueResult =
   | { readonly kind: 'done'; readonly results: readonly CandidateResult[] }
-  | { readonly kind: 'unavailable'; readonly timedOut: boolean; readonly reason: string };
+  | Unavailable;
 
-export interface EnqueueDependencies {
+export interface Unavailable {
+  readonly kind: 'unavailable';
+  readonly reason: string;
+}
+
+export interface RecoverDependencies {
+  readonly redis: Pick<Redis, 'status'>;
+  readonly claims: Pick<Claims, 'recover'>;
+  readonly memory: Memory;
+  /** Milliseconds. */
+  readonly timeoutMs: number;
+}
+
+export interface EnqueueDependencies extends Omit<RecoverDependencies, 'redis' | 'claims'> {
   readonly redis: Pick<Redis, 'status' | 'wait'>;
   readonly queue: Pick<Queue<Dispatch>, 'addBulk'>;
   readonly claims: Pick<Claims, 'admit'>;
-  /** Milliseconds. */
-  readonly timeoutMs: number;
   /** How many replicas must have confirmed a dispatch before it counts as queued. */
   readonly waitReplicas: number;
   readonly newId: () => string;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  /** Called once an hour while two sources overwrite each other. */
+  readonly onConflict: (candidate: DispatchCandidate) => void;
 }
 
 /** Queues the candidates of one event, each at most once, however often and on whichever replica. Never rejects. */
 export type Enqueue = (candidates: readonly DispatchCandidate[]) => Promise<EnqueueResult>;
 
 export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
-  const { redis, queue, claims, timeoutMs, waitReplicas, newId, now } = dependencies;
+  const { redis, queue, claims, memory, timeoutMs, waitReplicas, newId, onConflict } = dependencies;
 
   async function claimAndAdd(candidates: readonly DispatchCandidate[]): Promise<EnqueueResult> {
-    const arrival = now();
-    const wanted = candidates.map(candidate => ({
-      candidate,
-      dispatch: toDispatch(candidate, newId(), arrival),
-    }));
-    const requests = wanted.map(({ candidate, dispatch }) => ({
-      ...candidate,
-      event_time: dispatch.event_time,
-    }));
-    const admitted = zip(wanted, await claims.admit(requests));
-    const news = admitted.flatMap(([{ dispatch }, [admission]]) => (admission === 'add' ? dispatch : []));
+    const admitted = zip(candidates, await claims.admit(candidates, memory));
     // One pipeline for all of them. Where another dispatch holds the claim, BullMQ returns a job with the holder's id.
-    const jobs = await queue.addBulk(news.map(dispatchJob));
-    const holders = new Map(zip(news, jobs).map(([dispatch, { id }]) => [dispatch, id]));
+    const news = admitted.flatMap(([candidate, admission]) =>
+      admission.kind === 'add' ? [{ candidate, job: jobOf(candidate, admission, newId(), memory) }] : [],
+    );
+    const added = zip(news, await queue.addBulk(news.map(({ job }) => job)));
+    const holders = new Map(
+      added.map(([{ candidate, job }, { id }]) => [candidate, { id, isNew: id === job.opts.jobId }]),
+    );
 
     // Also for repeats: the first try may not have got its 202 because too few replicas confirmed.
     if (waitReplicas > 0) {
       const confirmed = await redis.wait(waitReplicas, Math.ceil(timeoutMs / 2));
       if (confirmed < waitReplicas) {
         const reason = `${confirmed} of ${waitReplicas} Redis replicas confirmed the write`;
-        return { kind: 'unavailable', timedOut: true, reason };
+        return { kind: 'unavailable', reason };
       }
     }
-    const results = admitted.map(([{ candidate, dispatch }, admission]) =>
-      resultOf(candidate, dispatch, admission, holders.get(dispatch)),
-    );
+    const results = admitted.map(([candidate, admission]): CandidateResult => {
+      const { repo, repeat } = candidate;
+      if (admission.kind === 'stale') return { repo, outcome: 'stale' };
+      if (admission.kind === 'repeat') return { repo, outcome: repeat, dispatch_id: admission.dispatchId };
+      if (admission.conflict) onConflict(candidate);
+      const holder = holders.get(candidate);
+      if (holder?.id === undefined) throw new Error('BullMQ returned a job without an id');
+      return { repo, outcome: holder.isNew ? 'enqueued' : repeat, dispatch_id: holder.id };
+    });
     return { kind: 'done', results };
   }
 
-  return async candidates => {
-    const away = redisUnavailable(redis);
-    if (away !== undefined) return { kind: 'unavailable', timedOut: false, reason: away };
-    const startedAt = now();
-    try {
-      const result = await within(timeoutMs, claimAndAdd(candidates));
-      if (result !== 'timeout') return result;
-      return { kind: 'unavailable', timedOut: true, reason: `Redis did not answer within ${timeoutMs} ms` };
-    } catch (error) {
-      // The connection may break at any time, so the error does not say how long this client has waited.
-      const timedOut = now() - startedAt >= timeoutMs / 2;
-      return { kind: 'unavailable', timedOut, reason: `Redis: ${(error as Error).message}` };
-    }
-  };
+  return candidates => orUnavailable(redis, timeoutMs, () => claimAndAdd(candidates));
 }
 
-function toDispatch(candidate: DispatchCandidate, id: string, arrival: number): Dispatch {
-  const { dedup_id, object_id, repo, event_type, class: reasonClass, claim, payload } = candidate;
-  const arrivalSeconds = Math.floor(arrival / 1000);
-  return {
+/** Notes a success that no dispatch is wanted for. Never rejects. */
+export type Recover = (recovery: Recovery) => Promise<Unavailable | undefined>;
+
+export function createRecover({ redis, claims, memory, timeoutMs }: RecoverDependencies): Recover {
+  return ({ object_ids, event_time }) =>
+    orUnavailable(redis, timeoutMs, async () => {
+      await claims.recover(object_ids, event_time, memory);
+      return undefined;
+    });
+}
+
+/** What `work` gives, unless Redis is away, takes longer than `timeoutMs` or refuses it. */
+async function orUnavailable<T>(
+  redis: Pick<Redis, 'status'>,
+  timeoutMs: number,
+  work: () => Promise<T>,
+): Promise<T | Unavailable> {
+  const away = redisUnavailable(redis);
+  if (away !== undefined) return { kind: 'unavailable', reason: away };
+  try {
+    const result = await within(timeoutMs, work());
+    if (result !== 'timeout') return result;
+    return { kind: 'unavailable', reason: `Redis did not answer within ${timeoutMs} ms` };
+  } catch (error) {
+    return { kind: 'unavailable', reason: `Redis: ${(error as Error).message}` };
+  }
+}
+
+function jobOf(candidate: DispatchCandidate, { eventTime, now, priority }: News, id: string, memory: Memory) {
+  const { dedup_id, stream_id, object_id, repo, event_type, class: reasonClass, claim, payload } = candidate;
+  const dispatch: Dispatch = {
     version: 1,
-    ...{ dedup_id, object_id, repo, event_type, class: reasonClass, claim },
-    // An event from a clock that is ahead must not make all later events stale until that time has come.
-    event_time: Math.min(candidate.event_time ?? arrivalSeconds, arrivalSeconds),
-    accepted_at: arrival,
+    ...{ dedup_id, object_id, repo, event_type, class: reasonClass },
+    ...(candidate.remembered && { stream_id }),
+    claim: { ...claim, max_delivered: memory.DEDUP_MAX_ENTRIES },
+    event_time: eventTime,
+    accepted_at: now,
     payload: { ...payload, dispatch_id: id },
   };
+  return dispatchJob(dispatch, { priority, delayMs: candidate.delay_ms });
 }
 
-/** @param holder the id of the job that holds the claim, if the dispatch was added */
-function resultOf(
-  { repo, repeat }: DispatchCandidate,
-  { payload }: Dispatch,
-  [admission, repeated]: Admission,
-  holder: string | undefined,
-): CandidateResult {
-  if (admission === 'stale') return { repo, outcome: 'stale' };
-  if (admission === 'repeat') return { repo, outcome: repeat, dispatch_id: repeated };
-  admission satisfies 'add';
-  if (holder === undefined) throw new Error('BullMQ returned a job without an id');
-  return { repo, outcome: holder === payload.dispatch_id ? 'enqueued' : repeat, dispatch_id: holder };
-}
+type News = Extract<Admission, { kind: 'add' }>;
 
 /** Resolves or rejects as `work` does, or resolves to 'timeout' where that takes longer than `ms`. */
 async function within<T>(ms: number, work: Promise<T>): Promise<T | 'timeout'> {

@@ -2,10 +2,10 @@ import { parseEvent } from '@flux-dispatch/event/event';
 import { SIGNATURE_HEADER } from '@flux-dispatch/event/signature';
 import { type DecideConfig, decide } from '@flux-dispatch/routing/decide';
 import type Koa from 'koa';
-import { type Answer, answerEnqueue } from './answer.ts';
-import { authenticate, signatureFault } from './authenticate.ts';
-import { readBody } from './body.ts';
-import type { Enqueue } from './enqueue.ts';
+import { type Answer, answerEnqueue, unavailable } from './answer.ts';
+import { authenticate, isHopeless, signatureFault } from './authenticate.ts';
+import { discard, readBody } from './body.ts';
+import type { Enqueue, Recover } from './enqueue.ts';
 import type { IngestMetrics } from './metrics.ts';
 
 export interface HandleDependencies {
@@ -13,18 +13,22 @@ export interface HandleDependencies {
   /** The tokens that events are signed with. */
   readonly tokens: () => Promise<readonly Buffer[]>;
   readonly enqueue: Enqueue;
+  readonly recover: Recover;
   readonly metrics: Pick<IngestMetrics, 'received' | 'reasonLabel'>;
 }
 
 /** `verify → parse → decide → enqueue`: the first step that has an answer ends it. */
 export async function handleEvent(
   request: Koa.Request,
-  { config, tokens, enqueue, metrics }: HandleDependencies,
+  { config, tokens, enqueue, recover, metrics }: HandleDependencies,
 ): Promise<Answer> {
+  const signature = request.get(SIGNATURE_HEADER);
+  if (isHopeless(signature, config) && (request.length ?? 0) <= config.MAX_BODY_BYTES) {
+    discard(request.req);
+    return { outcome: 'invalid_signature', message: signatureFault(signature) };
+  }
   const read = await readBody(request.req, request.length, config.MAX_BODY_BYTES);
   if (!read.ok) return read.answer;
-
-  const signature = request.get(SIGNATURE_HEADER);
   const sender = authenticate(read.body, signature, await tokens(), config);
   if (!sender) return { outcome: 'invalid_signature', message: signatureFault(signature) };
 
@@ -35,6 +39,11 @@ export async function handleEvent(
 
   const decision = decide(event, sender, config);
   const about = { event, alert: decision.alert };
+  if (decision.kind === 'skip' && decision.recovery) {
+    // Flux may report this success only once: as long as it cannot be noted, it is to be sent again.
+    const away = await recover(decision.recovery);
+    if (away) return { ...unavailable(away), about };
+  }
   if (decision.kind !== 'enqueue') return { outcome: decision.outcome, message: decision.message, about };
 
   return { ...answerEnqueue(await enqueue(decision.candidates)), about };

@@ -1,15 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectFailFast, redisAnswers } from '@flux-dispatch/queue/redis';
+import { connectFailFast } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
+import { createRefusalLog } from '@flux-dispatch/queue/refusals';
+import { passing, redisTakesWrites, watchWrites } from '@flux-dispatch/queue/write-probe';
 import { listen } from '@flux-dispatch/runtime/http-server';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { parseIngestConfig } from './config.ts';
-import { createEnqueue } from './enqueue.ts';
+import { createEnqueue, createRecover } from './enqueue.ts';
+import { watchHeadroom, withinHeadroom } from './headroom.ts';
 import { createIngestMetrics } from './metrics.ts';
+import { reportConflict } from './report.ts';
 import { createIngestApp } from './server.ts';
 import { tokenFile } from './token.ts';
 
@@ -20,33 +24,40 @@ await runProcess('ingest', parseIngestConfig(process.env), async running => {
       'ALLOW_UNSIGNED=true: whoever reaches this port can dispatch. Rely on a NetworkPolicy, or sign events',
     );
   }
-  const redis = stack.adopt(connectFailFast(config, config.QUEUE_TIMEOUT, log), redis => redis.disconnect());
+  const refusals = createRefusalLog(log);
+  const redis = stack.adopt(connectFailFast(config, config.QUEUE_TIMEOUT, log, refusals), redis =>
+    redis.disconnect(),
+  );
   adviseOnRedis(redis, log);
+  const takesWrites = redisTakesWrites(redis, config.QUEUE_PREFIX);
+  stack.use(watchWrites(takesWrites, refusals));
+  const headroom = stack.use(watchHeadroom(redis, log));
   const queue = openDispatchQueue(redis, config.QUEUE_PREFIX, log);
   const claims = createClaims(redis, config.QUEUE_PREFIX);
   const registry = createRegistry(build);
   const reasons = [...config.SUCCESS_REASONS, ...config.FAILURE_REASONS];
   const metrics = createIngestMetrics(registry, reasons, async () => {
-    // A Redis whose disk is full still counts, but takes no event. PING is refused then as well.
-    const [count] = await Promise.all([claims.countDelivered(), redis.ping()]);
+    // A Redis whose disk is full still counts, but takes no event.
+    const [count] = await Promise.all([claims.countStreams(), passing(takesWrites)]);
     return count;
   });
-  const probes = standardProbes(redisAnswers(redis), stopping);
+  const probes = standardProbes(takesWrites, stopping);
 
   // Disposed in reverse: the events under way are answered first, and the probes answer until the end.
   const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
+  const recording = { memory: config, timeoutMs: config.QUEUE_TIMEOUT };
   const app = createIngestApp({
     config,
     tokens: config.HMAC_TOKEN_PATH ? tokenFile(config.HMAC_TOKEN_PATH, log) : async () => [],
-    enqueue: createEnqueue({
-      redis,
-      queue,
-      claims,
-      timeoutMs: config.QUEUE_TIMEOUT,
-      waitReplicas: config.REDIS_WAIT_REPLICAS,
-      newId: randomUUID,
-      now: Date.now,
-    }),
+    enqueue: withinHeadroom(
+      headroom,
+      createEnqueue({
+        ...recording,
+        ...{ redis, queue, claims, waitReplicas: config.REDIS_WAIT_REPLICAS, newId: randomUUID },
+        onConflict: candidate => reportConflict(candidate, metrics, log),
+      }),
+    ),
+    recover: createRecover({ ...recording, redis, claims }),
     probes,
     metrics,
     log,

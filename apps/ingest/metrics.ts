@@ -3,11 +3,11 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 export type IngestMetrics = ReturnType<typeof createIngestMetrics>;
 
-/** @param reasons the reasons that get a label value of their own @param countDelivered asked at every scrape */
+/** @param reasons the reasons that get a label value of their own @param countStreams asked at every scrape */
 export function createIngestMetrics(
   registry: Registry,
   reasons: readonly string[],
-  countDelivered: () => Promise<number>,
+  countStreams: () => Promise<number>,
 ) {
   const registers = [registry];
   const known = new Set(reasons);
@@ -21,11 +21,11 @@ export function createIngestMetrics(
   for (const outcome of Object.keys(EVENT_OUTCOMES)) events.inc({ outcome }, 0);
   new Gauge({
     name: 'flux_dispatch_dedup_entries',
-    help: 'Claims of delivered dispatches, which hold repeats back.',
+    help: 'Streams that are remembered: the events of one object and class to one workflow.',
     registers,
     async collect() {
       try {
-        this.set(await countDelivered());
+        this.set(await countStreams());
       } catch {
         // Redis is away, which has its own signals. An old number would be worse than none.
         this.reset();
@@ -51,6 +51,11 @@ export function createIngestMetrics(
       name: 'flux_dispatch_dedup_hits_total',
       help: 'Dispatches held back as repeats, by the reason of the event.',
       labelNames: ['reason'],
+      registers,
+    }),
+    conflicts: new Counter({
+      name: 'flux_dispatch_conflicts_total',
+      help: 'Streams in which two sources overwrite each other, once an hour each.',
       registers,
     }),
     requestDuration: new Histogram({

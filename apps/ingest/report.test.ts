@@ -67,7 +67,7 @@ describe('logAnswer', () => {
   });
 
   test('a queue that is unavailable is an error, with the reason for the operator', () => {
-    const answer = answerEnqueue({ kind: 'unavailable', timedOut: false, reason: 'Redis is away' });
+    const answer = answerEnqueue({ kind: 'unavailable', reason: 'Redis is away' });
     expect(linesOf({ ...answer, about: about({ env: 'at23' }) })).toMatchObject([
       {
         ...event,

@@ -1,3 +1,4 @@
+import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import { truncate } from '@flux-dispatch/routing/text';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Answer } from './answer.ts';
@@ -35,4 +36,20 @@ export function logAnswer(log: Logger, answer: Answer, status: number, remote: s
 /** What a sender wrote, cut to a length that suits a log line. */
 function brief(text: string): string {
   return truncate(text, 200);
+}
+
+/** Counts and logs that two sources overwrite each other in one stream: each keeps dispatching the other's deployment again. */
+export function reportConflict(
+  { repo, event_type, payload }: DispatchCandidate,
+  metrics: Pick<IngestMetrics, 'conflicts'>,
+  log: Pick<Logger, 'warn'>,
+): void {
+  metrics.conflicts.inc();
+  const { product, environment, flux } = payload;
+  const { kind, namespace, name, cluster } = flux;
+  log.warn(
+    { repo, event_type, product, env: environment, cluster, object: `${kind} ${namespace}/${name}` },
+    'Two sources report different deployments of this object in turn, and each is dispatched. If they are two clusters, ' +
+      'give their Alerts the metadata key cluster',
+  );
 }

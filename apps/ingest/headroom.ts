@@ -1,0 +1,109 @@
+import type { Logger } from '@flux-dispatch/runtime/log';
+import type { Redis } from 'ioredis';
+import type { Enqueue } from './enqueue.ts';
+
+/** How much of Redis' memory is for ingest. The rest is for the dispatcher, which needs some to empty the queue. */
+const SHARE = 0.9;
+/** Below which it is ingest's again: somewhat less, so that it does not start and stop with each event. */
+const SHARE_AGAIN = 0.88;
+const LOOK_EVERY_MS = 500;
+/** What a dispatch takes up in Redis beyond its payload: job, claim, stream and their keys. In bytes. */
+const OVERHEAD = 2048;
+
+/** Whether Redis has room for more events. */
+export interface Headroom {
+  /** Why there is none; undefined where there is. Answers from memory, without a call to Redis. */
+  room(): string | undefined;
+  /** Counts what was queued until the next look. @param bytes about how much of Redis' memory that takes */
+  took(bytes: number): void;
+}
+
+export interface WatchedHeadroom extends Headroom, Disposable {
+  /** Looks at Redis' memory, which happens by itself twice a second. */
+  look(): Promise<void>;
+}
+
+interface Memory {
+  readonly used: number;
+  /** 0: no limit. */
+  readonly max: number;
+}
+
+/**
+ * Watches how full Redis is, so that ingest stops before Redis is full: a full Redis does not even let the dispatcher
+ * take a job from the queue. Where Redis has no maxmemory, or INFO is forbidden, there is always room.
+ */
+export function watchHeadroom(
+  redis: Pick<Redis, 'status' | 'info'>,
+  log: Pick<Logger, 'warn' | 'info' | 'debug'>,
+): WatchedHeadroom {
+  let memory: Memory = { used: 0, max: 0 };
+  let taken = 0;
+  let isFull = false;
+
+  function room(): string | undefined {
+    const { used, max } = memory;
+    const full = max > 0 && used + taken >= max * (isFull ? SHARE_AGAIN : SHARE);
+    if (full !== isFull) {
+      isFull = full;
+      const fields = { used_memory: used + taken, maxmemory: max };
+      if (full)
+        log.warn(fields, 'Redis is nearly full: events are refused until the queue drains. Raise maxmemory');
+      else log.info(fields, 'Redis has room again: events are accepted');
+    }
+    if (!full) return undefined;
+    return `Redis is nearly full (${mebibytes(used + taken)} of ${mebibytes(max)} MiB): raise its maxmemory`;
+  }
+
+  async function look(): Promise<void> {
+    if (redis.status !== 'ready') return;
+    const before = taken;
+    try {
+      memory = parseMemory(await redis.info('memory'));
+    } catch (err) {
+      return log.debug({ err }, 'Cannot read how full Redis is');
+    }
+    // What was queued while Redis answered may not be in its answer.
+    taken -= before;
+    room();
+  }
+
+  const stopped = new AbortController();
+  async function keepLooking(): Promise<void> {
+    await look();
+    if (!stopped.signal.aborted) setTimeout(keepLooking, LOOK_EVERY_MS).unref();
+  }
+  void keepLooking();
+  return {
+    room,
+    took(bytes) {
+      taken += bytes;
+    },
+    look,
+    [Symbol.dispose]: () => stopped.abort(),
+  };
+}
+
+/** Queues events only while Redis has room for them. */
+export function withinHeadroom(headroom: Headroom, enqueue: Enqueue): Enqueue {
+  return async candidates => {
+    const reason = headroom.room();
+    if (reason !== undefined) return { kind: 'unavailable', reason };
+    const result = await enqueue(candidates);
+    if (result.kind === 'done') {
+      const queued = candidates.filter((_, index) => result.results[index]?.outcome === 'enqueued');
+      for (const { payload } of queued) headroom.took(JSON.stringify(payload).length + OVERHEAD);
+    }
+    return result;
+  };
+}
+
+function parseMemory(info: string): Memory {
+  const value = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  // What replicas and the append-only file have buffered does not count towards the limit.
+  return { used: value('used_memory') - value('mem_not_counted_for_evict'), max: value('maxmemory') };
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 1024 / 1024).toFixed(1);
+}
