@@ -1,0 +1,114 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A fault that is put into the sources, to see whether the simulation finds it. */
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'the identity of a failure holds its message',
+    file: 'libs/routing/identity.ts',
+    find: "return [revision?.digest ?? revision?.text ?? ''];",
+    replace: "return [revision?.digest ?? revision?.text ?? '', firstLine(event.message)];",
+  },
+  {
+    name: 'the identity of a success does not hold the uid',
+    file: 'libs/routing/identity.ts',
+    find: 'const { uid } = event.involvedObject;',
+    replace: "const uid = '';",
+  },
+  {
+    name: 'only its claim remembers what was delivered',
+    file: 'libs/queue/settle.lua',
+    find: "if ARGV[6] == '1' then",
+    replace: "if ARGV[6] == 'never' then",
+  },
+  {
+    name: 'the cap forgets what was seen within DEDUP_KEEP',
+    file: 'libs/queue/memory.lua',
+    find: "'-inf', now - keep, 'LIMIT'",
+    replace: "'-inf', now, 'LIMIT'",
+  },
+  {
+    name: 'a success that is not routed re-arms nothing',
+    file: 'apps/ingest/handle-event.ts',
+    find: "decision.kind === 'skip' && decision.recovery",
+    replace: "decision.kind === 'skip' && decision.recovery && decision.outcome !== 'not_routed'",
+  },
+  {
+    name: 'a success re-arms no failure',
+    file: 'libs/queue/admit.lua',
+    find: 'success <= at)',
+    replace: 'success <= at and false)',
+  },
+  {
+    name: 'a failure is sent although its object has recovered',
+    file: 'libs/queue/claims.ts',
+    find: "if (reasonClass !== 'failure') return false;",
+    replace: "if (reasonClass !== 'failure' || event_time >= 0) return false;",
+  },
+  {
+    name: 'the time of an event without one is by the clock of the replica',
+    file: 'libs/routing/candidate.ts',
+    find: 'Number.isNaN(ms) || ms < 0 ? undefined : Math.floor(ms / 1000)',
+    replace: 'Math.floor(Math.min(Number.isNaN(ms) ? Date.now() : ms, Date.now()) / 1000)',
+  },
+  {
+    name: 'an event that is overtaken counts',
+    file: 'libs/queue/admit.lua',
+    find: "if not known and newest_time and at < newest_time then return { 'stale' } end",
+    replace: '',
+  },
+  {
+    name: 'the deletion of an object counts as a failure',
+    file: 'libs/routing/decide.ts',
+    find: "return severity === 'info' && !INFO_FAILURE_REASONS.includes(reason) ? undefined : 'failure';",
+    replace: "return 'failure';",
+  },
+  {
+    name: 'DependencyNotReady does not wait',
+    file: 'libs/routing/candidate.ts',
+    find: "event.reason === 'DependencyNotReady' ? config.DEPENDENCY_GRACE : 0",
+    replace: '0',
+  },
+];
+
+/**
+ * A copy of the project with one fault in it. Disposing it leaves nothing behind.
+ * @throws where the sources have changed so that the fault does not fit any more
+ */
+export async function mutatedTree(
+  root: string,
+  mutation: Mutation,
+): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), 'flux-dispatch-mutation-'));
+  const dispose = { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  for (const folder of ['apps', 'libs', 'dev', 'test/simulation', 'package.json']) {
+    await cp(join(root, folder), join(path, folder), { recursive: true });
+  }
+  // The links from node_modules to the packages of the project lead to the copy; everything else is shared.
+  await mkdir(join(path, 'node_modules'));
+  for (const name of await readdir(join(root, 'node_modules'))) {
+    const source = join(root, 'node_modules', name);
+    const target = join(path, 'node_modules', name);
+    if (name === '@flux-dispatch') await cp(source, target, { recursive: true, verbatimSymlinks: true });
+    else await symlink(source, target);
+  }
+  const file = join(path, mutation.file);
+  const text = await readFile(file, 'utf8');
+  if (text.split(mutation.find).length !== 2) {
+    await dispose[Symbol.asyncDispose]();
+    throw new Error(`${mutation.name}: ${mutation.file} does not have the text to replace exactly once`);
+  }
+  await writeFile(
+    file,
+    text.replace(mutation.find, () => mutation.replace),
+  );
+  return dispose;
+}

@@ -1,0 +1,128 @@
+import { createModel, type Outcome } from './model.ts';
+import type { History, Post } from './steps.ts';
+import { LIMITS, startWorld, type World } from './world.ts';
+
+/** What happened otherwise than the model says. */
+export interface Difference {
+  /** The object whose life it is in. */
+  readonly object: string;
+  readonly what: string;
+}
+
+export interface Report {
+  readonly differences: readonly Difference[];
+  readonly posts: number;
+  readonly dispatches: number;
+}
+
+/** Runs a history against the real processes and holds what they do against the model. */
+export async function runHistory(redisUrl: string, history: History): Promise<Report> {
+  await using world = await startWorld(redisUrl, history.settings);
+  return await replay(world, history, '');
+}
+
+/** @param suffix makes the objects of a run its own, where one world serves several */
+export async function replay(world: World, { settings, steps }: History, suffix: string): Promise<Report> {
+  const model = createModel({ ...LIMITS, maxStreams: settings.DEDUP_MAX_ENTRIES });
+  const differences: Difference[] = [];
+  const before = world.github.dispatches.length;
+  let posts = 0;
+
+  async function post(step: Post): Promise<void> {
+    const name = `${step.object}${suffix}`;
+    const sentAt = Date.now();
+    const { answer, certain } = await world.post(step, name);
+    posts++;
+    const { outcome, dispatch_id, dispatches } = answer.body;
+    const repos = (step.event.metadata['dispatch_repo'] ?? '').split(',').map(repo => repo.trim());
+    for (const repo of repos) {
+      const own = dispatches?.find(each => each.repo === repo) ?? { outcome, dispatch_id };
+      const now = Math.floor(Date.now() / 1000);
+      const arrival = { event: step.event, repo, now };
+      const given = own.outcome as Outcome;
+      const possible = model.expect(arrival);
+      // Of several tries, the one that was taken may have had no answer. Then the last answer names a new dispatch.
+      const isRepeat = given === 'duplicate' || given === 'rate_limited';
+      const counted = !certain && isRepeat && !model.knows(own.dispatch_id) ? 'enqueued' : given;
+      model.apply(arrival, counted, own.dispatch_id, sentAt);
+      if (possible.includes(counted)) continue;
+      const { reason, timestamp, message, metadata } = step.event;
+      const about = `${reason} ${metadata['revision'] ?? ''} at ${timestamp} through ${metadata['dispatch_event']} → ${repo} (${message.slice(0, 80)})`;
+      differences.push({
+        object: step.object,
+        what: `${about}: answered ${given}, expected ${possible.join(' or ')}`,
+      });
+    }
+  }
+
+  let isGitHubUp = true;
+  const settle = async () => {
+    // Nothing settles without GitHub.
+    if (!isGitHubUp) return;
+    await world.settle();
+    model.settle();
+  };
+  const setGitHub = (up: boolean) => {
+    isGitHubUp = up;
+    world.setGitHub(up);
+    model.github(up);
+  };
+
+  for (const part of inParts(steps)) {
+    if (Array.isArray(part)) {
+      const byObject = Map.groupBy(part, step => step.object);
+      await Promise.all(
+        [...byObject.values()].map(async own => {
+          for (const step of own) await post(step);
+        }),
+      );
+    } else if (part.kind === 'pass') {
+      // What waits for seconds does not wait for hours.
+      if (model.waits()) await settle();
+      await world.pass(part.ms);
+      model.pass(part.ms);
+    } else if (part.kind === 'settle') {
+      await settle();
+    } else if (part.kind === 'github') {
+      setGitHub(part.up);
+    } else {
+      await world.stop(part.app, part.signal);
+    }
+  }
+
+  // A history that was shortened may end in the middle of something.
+  setGitHub(true);
+  await settle();
+
+  const received = Map.groupBy(
+    world.github.dispatches.slice(before),
+    ({ client_payload }) => client_payload['dispatch_id'],
+  );
+  for (const { dispatchId, what, object, fate } of model.dispatches) {
+    const times = received.get(dispatchId)?.length ?? 0;
+    received.delete(dispatchId);
+    const name = object.split('|')[4] ?? '';
+    if (fate === 'must' && times === 0) differences.push({ object: name, what: `${what}: never sent` });
+    if (fate === 'never' && times > 0)
+      differences.push({ object: name, what: `${what}: sent, though its object had recovered` });
+    if (times > 1) differences.push({ object: name, what: `${what}: sent ${times} times` });
+  }
+  for (const [id, [dispatch]] of received) {
+    const name = String(dispatch?.client_payload['kustomization_name']);
+    const object = suffix === '' ? name : name.slice(0, -suffix.length);
+    differences.push({ object, what: `dispatch ${id} (${name}) was sent, and never accepted` });
+  }
+  return { differences, posts, dispatches: model.dispatches.length };
+}
+
+/** Posts that follow each other stand together. */
+function inParts(steps: History['steps']): (Post[] | Exclude<History['steps'][number], Post>)[] {
+  const parts: ReturnType<typeof inParts> = [];
+  for (const step of steps) {
+    const last = parts.at(-1);
+    if (step.kind !== 'post') parts.push(step);
+    else if (Array.isArray(last)) last.push(step);
+    else parts.push([step]);
+  }
+  return parts;
+}
