@@ -49,7 +49,7 @@ const sources: readonly Source[] = globSync('{apps,libs,dev,test}/**/*.ts', { cw
 /** The modules that a source imports, in the form that Biome gives to imports. */
 function importsOf(text: string): string[] {
   const statement = /^(?:import|export) (?:type )?(?:[\w*{][^;'"]* from )?'([^']+)'/gm;
-  const call = /\b(?:import|createRequire\(import\.meta\.url\))\('([^']+)'\)/g;
+  const call = /\b(?:import|createRequire\(import\.meta\.url\))\(\s*'([^']+)',?\s*\)/g;
   const found = [...text.matchAll(statement), ...text.matchAll(call)];
   return [...new Set(found.map(([, module = '']) => module))].filter(module => !module.startsWith('node:'));
 }

@@ -3,10 +3,12 @@ import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
 import type { Answer } from './schedule.ts';
 
 export const OBJECT = { object_id: '0'.repeat(64), repo: 'Altinn/gone' };
+const SUCCESS = { stream_id: '1'.repeat(64), class: 'success', event_type: 'flux-deploy' } as const;
+const FAILURE = { stream_id: '2'.repeat(64), class: 'failure', event_type: 'flux-deploy-failed' } as const;
 export const DEPLOYMENTS = {
-  A: { dedup_id: 'a'.repeat(64), class: 'success', event_type: 'flux-deploy' },
-  B: { dedup_id: 'b'.repeat(64), class: 'success', event_type: 'flux-deploy' },
-  F: { dedup_id: 'f'.repeat(64), class: 'failure', event_type: 'flux-deploy-failed' },
+  A: { dedup_id: 'a'.repeat(64), ...SUCCESS },
+  B: { dedup_id: 'b'.repeat(64), ...SUCCESS },
+  F: { dedup_id: 'f'.repeat(64), ...FAILURE },
 } as const;
 export type Deployment = keyof typeof DEPLOYMENTS;
 export const NAMES = Object.keys(DEPLOYMENTS) as Deployment[];
@@ -48,6 +50,7 @@ export function createModel() {
   const faults = { A: 0, B: 0, F: 0 };
   /** Deployments for which a slow process went on with what another had taken up. */
   const overtaken = new Set<Deployment>();
+  let expired = false;
   const find = (id: string | undefined) => records.find(record => record.id === id);
 
   return {
@@ -58,11 +61,15 @@ export function createModel() {
     overtaken({ deployment }: Affected) {
       if (deployment) overtaken.add(deployment);
     },
-    admitted(name: Deployment, [admission]: Admission) {
+    /** The claims of what was delivered have run out. */
+    expired() {
+      expired = true;
+    },
+    admitted(name: Deployment, { kind }: Admission) {
       // A success re-arms the failure, be it new or not, and one that is new the other success.
-      if (admission !== 'stale' && name !== 'F') runs.F++;
-      if (admission === 'add' && name !== 'F') runs[name === 'A' ? 'B' : 'A']++;
-      if (admission === 'add') admitted[name] = runs[name];
+      if (kind !== 'stale' && name !== 'F') runs.F++;
+      if (kind === 'add' && name !== 'F') runs[name === 'A' ? 'B' : 'A']++;
+      if (kind === 'add') admitted[name] = runs[name];
     },
     queued(id: string, deployment: Deployment, acceptedAt: number) {
       records.push({
@@ -93,17 +100,25 @@ export function createModel() {
       if (record && outcome === 'dead') record.buriedAt = now;
     },
 
-    /** A claim without expiry has its job and a job its claim, and that of a delivered dispatch lives on. */
-    wrongClaim(name: Deployment, holder: Holder | undefined, jobs: readonly Pending[]): string[] {
+    /** A claim without expiry has its job and a job its claim, and a delivered dispatch is remembered. */
+    wrongClaim(name: Deployment, { holder, remembered }: Held, jobs: readonly Pending[]): string[] {
       const wrong: string[] = [];
       if (holder?.state === 'pending' && !jobs.some(({ id }) => id === holder.id)) {
         wrong.push(`The claim of ${name} is held for ever by ${holder.id}, which has no job`);
       }
-      if (settled[name] === admitted[name] && holder?.state !== 'delivered') {
-        wrong.push(`${name} was delivered, and its claim has ended (${holder?.state ?? 'free'})`);
+      if (settled[name] === admitted[name] && !find(remembered)?.delivered.length) {
+        const claim = holder?.state ?? 'free';
+        // Once something else was deployed, or the object has recovered, its claim alone may know of it.
+        if (runs[name] === admitted[name]) {
+          wrong.push(`${name} was delivered, and its stream has forgotten it (its claim: ${claim})`);
+        } else if (holder?.state !== 'delivered' && !expired) {
+          wrong.push(`${name} was delivered, and its claim has ended (${claim})`);
+        }
       }
-      for (const { id, timestamp, superseded } of jobs) {
+      for (const { id, timestamp, superseded, delivered } of jobs) {
         const record = find(id);
+        // It only has to end.
+        if (delivered && expired) continue;
         // Another dispatch has the claim by now, or none is needed: it died or is superseded, and only has to end.
         const admittedAgain = admitted[name] > (record?.run ?? 0);
         if (admittedAgain || superseded || (record && record.diedAt > timestamp)) continue;
@@ -150,9 +165,17 @@ export function createModel() {
   };
 }
 
+/** What Redis knows about a deployment. */
+interface Held {
+  readonly holder: Holder | undefined;
+  /** The dispatch that its stream remembers as delivered. */
+  readonly remembered: string | undefined;
+}
+
 /** A job that was not given up yet. */
 export interface Pending {
   readonly id: string | undefined;
   readonly timestamp: number;
   readonly superseded: boolean;
+  readonly delivered: boolean;
 }

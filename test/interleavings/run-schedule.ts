@@ -89,7 +89,13 @@ async function act(world: World, [action, which]: Step): Promise<void> {
       return;
     }
     case 'cooldown':
-      return world.endCooldown(nth(NAMES) ?? 'A');
+      return world.endClaim(nth(NAMES) ?? 'A', 'dead');
+    case 'expire':
+      // No event is under way for an hour.
+      if (state.live.some(({ of }) => of === 'event')) return;
+      model.expired();
+      for (const name of NAMES) await world.endClaim(name, 'delivered');
+      return;
     case 'github':
       state.answer = nth(ANSWERS) ?? 404;
       return;
@@ -108,10 +114,10 @@ async function comeToRest(world: World): Promise<void> {
     for (const job of await world.activeJobs()) if (!job.work) await world.stall(job);
     let idle = state.live.length === 0;
     for (const of of QUEUES) {
-      const counts = await queues[of].getJobCounts('wait', 'active', 'delayed');
-      const { wait = 0, active = 0, delayed = 0 } = counts;
+      const counts = await queues[of].getJobCounts('wait', 'prioritized', 'active', 'delayed');
+      const { wait = 0, prioritized = 0, active = 0, delayed = 0 } = counts;
       if (delayed > 0 && tryAgain) world.pass(MINUTES_MS);
-      const due = wait + (tryAgain ? delayed : 0);
+      const due = wait + prioritized + (tryAgain ? delayed : 0);
       if (due > 0) await world.startAttempt(of);
       idle &&= due + active === 0;
     }
@@ -126,17 +132,19 @@ async function comeToRest(world: World): Promise<void> {
 }
 
 /** Compares Redis with the model. */
-async function look({ state, queues, claims }: World): Promise<void> {
+async function look({ state, queues, claims, remembers }: World): Promise<void> {
   const { model, wrong } = state;
-  const jobs = await queues.dispatch.getJobs(['wait', 'delayed', 'active']);
+  const jobs = await queues.dispatch.getJobs(['wait', 'prioritized', 'delayed', 'active']);
   for (const name of NAMES) {
     const { dedup_id } = DEPLOYMENTS[name];
     const pending = jobs
       .filter(({ data }) => data.dedup_id === dedup_id)
       .map(async ({ id, timestamp, data }): Promise<Pending> => {
-        return { id, timestamp, superseded: await claims.isSuperseded(data) };
+        const delivered = await claims.isDelivered(id ?? '', dedup_id);
+        return { id, timestamp, superseded: await claims.isSuperseded(data), delivered };
       });
-    wrong.push(...model.wrongClaim(name, await claims.holder(dedup_id), await Promise.all(pending)));
+    const held = { holder: await claims.holder({ dedup_id }), remembered: await remembers(name) };
+    wrong.push(...model.wrongClaim(name, held, await Promise.all(pending)));
   }
   if (state.answer === 503) return;
   wrong.push(...model.wrongDispatches((await queues.deadLetter.getFailed()).map(({ data }) => data)));

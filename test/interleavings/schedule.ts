@@ -35,6 +35,8 @@ const ACTIONS = {
   remove: 1,
   /** The cooldown of a deployment is over. */
   cooldown: 3,
+  /** The claims of what was delivered expire: from now on streams alone remember it. */
+  expire: 2,
   /** GitHub gives one of ANSWERS from now on. */
   github: 3,
   /** Some minutes pass. */

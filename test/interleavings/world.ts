@@ -12,14 +12,15 @@ import { type Claims, createClaims } from '@flux-dispatch/queue/claims';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { claimKeys } from '@flux-dispatch/queue/keys';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import { createLogger } from '@flux-dispatch/runtime/log';
-import type { Queue, Worker } from 'bullmq';
+import type { Queue } from 'bullmq';
 import { Registry } from 'prom-client';
 import { vi } from 'vitest';
 import { testDispatch } from '../support/a-dispatch.ts';
+import { atRest } from './at-rest.ts';
+import { memoryOf, type RedisMemory } from './memory.ts';
 import { createModel, DEPLOYMENTS, type Deployment, NAMES, OBJECT } from './model.ts';
 import type { Answer } from './schedule.ts';
 import { ask, QUEUES, type QueueName, REFUSAL, SteppedRedis, underWay, type Work } from './stepped-redis.ts';
@@ -28,6 +29,7 @@ export const SECOND_MS = 1000;
 export const MINUTES_MS = 600 * SECOND_MS;
 export const DAY_MS = 86_400 * SECOND_MS;
 export const START = Date.parse('2026-03-05T12:00:00Z');
+const MEMORY = { DEDUP_TTL: 30 * DAY_MS, DEDUP_MAX_ENTRIES: 100, DEDUP_KEEP: DAY_MS };
 
 /** What changes while a schedule runs. */
 interface State {
@@ -55,7 +57,7 @@ export interface ActiveJob {
 }
 
 /** Ingest, dispatchers and GitHub, which do nothing unless they are told to, on the real Redis. */
-export interface World extends AsyncDisposable {
+export interface World extends AsyncDisposable, RedisMemory {
   readonly state: State;
   /** What was logged as an outcome so far. */
   readonly outcomes: ReadonlySet<string>;
@@ -75,8 +77,6 @@ export interface World extends AsyncDisposable {
   activeJobs(): Promise<readonly ActiveJob[]>;
   /** The lock of a job runs out, and the job waits for another worker. */
   stall(job: ActiveJob): Promise<void>;
-  /** Ends a claim that is in its cooldown. */
-  endCooldown(name: Deployment): Promise<void>;
 }
 
 export async function openWorld(redisUrl: string): Promise<World> {
@@ -90,16 +90,23 @@ export async function openWorld(redisUrl: string): Promise<World> {
   const deadLetters = openDeadLetters(redis, prefix, log);
   const queues = { dispatch: openDispatchQueue(redis, prefix, log), deadLetter: deadLetters.queue };
   const config = { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 100 * DAY_MS, DEAD_LETTER_COOLDOWN: 0 };
+  const redisTime = async () => Date.now();
   const processor = createProcessor({
-    ...{ claims, deadLetters, log, config, github: { attempt }, now: () => Date.now() },
+    ...{ claims, deadLetters, log, config, github: { attempt }, now: () => Date.now(), redisTime },
+    forgetStalls: id => redis.hdel(queues.dispatch.toKey(id), 'stc'),
+    pace: async () => 0,
     pause: async () => undefined,
-    metrics: createDispatcherMetrics(new Registry(), async () => []),
+    metrics: createDispatcherMetrics(
+      new Registry(),
+      async () => [],
+      async () => 1,
+    ),
   });
-  const pace = { QUEUE_PREFIX: prefix, DISPATCH_CONCURRENCY: 1, DISPATCH_RATE: 'off' } as const;
+  const one = { QUEUE_PREFIX: prefix, DISPATCH_CONCURRENCY: 1 };
   const workers = {
-    dispatch: await atRest(startDispatchWorker(redis, pace, processor, log, () => MINUTES_MS)),
+    dispatch: await atRest(startDispatchWorker(redis, one, processor, log, () => MINUTES_MS)),
     deadLetter: await atRest(
-      startDeadLetterWorker({ redis, prefix, dispatches: queues.dispatch, claims, log }),
+      startDeadLetterWorker({ redis, prefix, dispatches: queues.dispatch, claims, log, redisTime }),
     ),
   };
   for (const worker of Object.values(workers)) stack.adopt(worker, each => each.close(true));
@@ -189,23 +196,27 @@ export async function openWorld(redisUrl: string): Promise<World> {
     work.asleep = !work.ended && work.requests.length === 0;
     if (work.ended) state.live = state.live.filter(each => each !== work);
     const { deployment } = work;
-    if (deployment) state.model.held(deployment, await claims.holder(DEPLOYMENTS[deployment].dedup_id));
+    if (deployment)
+      state.model.held(deployment, await claims.holder({ dedup_id: DEPLOYMENTS[deployment].dedup_id }));
   }
 
   async function startEvent(name: Deployment): Promise<void> {
-    // Some are of the same second, and so neither is older.
     pass(SECOND_MS / 2);
     const { now: acceptedAt, model, wrong } = state;
     const id = `${name}${++state.events}`;
     const candidate: DispatchCandidate = {
-      ...testDispatch({ ...OBJECT, ...DEPLOYMENTS[name] }),
-      ...{ stream_id: DEPLOYMENTS[name].class, event_time: Math.floor(acceptedAt / SECOND_MS) },
-      ...{ repeat: 'duplicate', renewal_ms: DAY_MS },
+      ...testDispatch(OBJECT),
+      ...DEPLOYMENTS[name],
+      ...{ repeat: 'duplicate', remembered: true, delay_ms: 0 },
+      // Two are of the same second, and so neither is older. The minutes of a schedule do not count: what is late by more
+      // than two of them is from a clock that differs.
+      event_time: Math.floor(START / SECOND_MS + state.events / 2),
     };
-    const admit: Claims['admit'] = async requests => {
-      const admissions = await claims.admit(requests);
+    const admit: Claims['admit'] = async (requests, memory) => {
+      const admissions = await claims.admit(requests, memory);
       for (const admission of admissions) model.admitted(name, admission);
-      return admissions;
+      // By the clock of the processes instead of that of Redis.
+      return admissions.map(each => (each.kind === 'add' ? { ...each, now: Date.now() } : each));
     };
     const addBulk: typeof queues.dispatch.addBulk = async jobs => {
       const added = await queues.dispatch.addBulk(jobs);
@@ -215,8 +226,8 @@ export async function openWorld(redisUrl: string): Promise<World> {
     await start('event', async work => {
       work.deployment = name;
       const enqueue = createEnqueue({
-        ...{ redis, queue: { addBulk }, claims: { admit }, newId: () => id, now: () => Date.now() },
-        ...{ timeoutMs: DAY_MS, waitReplicas: 0 },
+        ...{ redis, queue: { addBulk }, claims: { admit }, memory: MEMORY, newId: () => id },
+        ...{ timeoutMs: DAY_MS, waitReplicas: 0, onConflict: () => undefined },
       });
       const result = await enqueue([candidate]);
       const accepted = result.kind === 'done' && result.results[0]?.outcome === 'enqueued';
@@ -261,24 +272,10 @@ export async function openWorld(redisUrl: string): Promise<World> {
     }
   }
 
-  async function endCooldown(name: Deployment): Promise<void> {
-    const { dedup_id } = DEPLOYMENTS[name];
-    const holder = await claims.holder(dedup_id);
-    if (holder?.state === 'dead') await redis.del(claimKeys(prefix).claim(dedup_id));
-  }
-
   const opened = stack.move();
   return {
     ...{ state, outcomes, claims, queues, reset, pass, startEvent, startAttempt, go, goesOn },
-    ...{ activeJobs, stall, endCooldown },
+    ...{ activeJobs, stall, ...memoryOf(redis, claims, prefix) },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
-}
-
-/** A worker that takes a job when it is told to, and never by itself. */
-async function atRest(worker: Worker): Promise<Worker> {
-  await worker.pause(true);
-  // It would renew locks in between.
-  await worker['lockManager'].close();
-  return worker;
 }

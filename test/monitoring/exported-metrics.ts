@@ -6,7 +6,11 @@ import { createRegistry } from '@flux-dispatch/runtime/metrics';
 export async function exportedMetrics(): Promise<ReadonlyMap<string, readonly string[]>> {
   const registry = createRegistry({ name: 'flux-dispatch', version: '', revision: '' });
   createIngestMetrics(registry, [], async () => 0);
-  createDispatcherMetrics(registry, async () => []);
+  createDispatcherMetrics(
+    registry,
+    async () => [],
+    async () => 1,
+  );
   const metrics = (await registry.getMetricsAsJSON()).map(({ name, type }): [string, string[]] => {
     // prom-client types it as its enum of numbers; what it gives is the name.
     const suffixes = `${type}` === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];

@@ -175,7 +175,8 @@ test('a real Prometheus: every alert is evaluated, and every panel answers, on g
   // Of a repository that GitHub has accepted dispatches to: any other would be counted as `other`.
   const repo = 'Altinn/dialogporten';
   s.stub.setFaults([{ match: { method: 'POST', repo }, action: { status: 404 } }]);
-  expect(await s.post(deploy('v2'))).toBe('enqueued');
+  const metadata = { dispatch_repo: repo, env: 'at23', revision: ociRevision('at23', 'v1') };
+  expect(await s.post(fluxEvent({ metadata }))).toBe('enqueued');
   await metricIs(prometheus, 'sum(flux_dispatch_dead_letters_total)', 1);
   await until('its alert is on its way', async () => {
     const near = (await alertsOf(prometheus)).filter(({ state }) => state !== 'inactive');

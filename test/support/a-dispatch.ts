@@ -14,7 +14,8 @@ export function testDispatch(values: Partial<Dispatch> = {}): Dispatch {
     class: 'success',
     event_time: 1_772_712_000,
     accepted_at: Date.now(),
-    claim: { delivered_ttl_ms: 86_400_000, max_delivered: 100 },
+    stream_id: number.toString(16).padStart(64, 'b'),
+    claim: { delivered_ttl_ms: 3_600_000 },
     ...values,
     payload: {
       product: 'dialogporten',

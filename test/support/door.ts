@@ -23,7 +23,7 @@ export interface Door extends AsyncDisposable {
 
 export async function openDoor(
   credentials: Credentials,
-  options: Partial<AppOptions> = {},
+  options: Partial<AppOptions> & { readonly mayGo?: () => Promise<boolean> } = {},
   stubOptions: Partial<GitHubStubOptions> = {},
 ): Promise<Door> {
   await using stack = new AsyncDisposableStack();
@@ -39,8 +39,12 @@ export async function openDoor(
     log: createLogger('test', 'fatal'),
     ...options,
   });
-  const attempt = (repo = 'Altinn/dialogporten') =>
-    github.attempt({ repo, event_type: 'flux-deploy', payload: { product: 'dialogporten' } });
+  const attempt = async (repo = 'Altinn/dialogporten') => {
+    const dispatch = { repo, event_type: 'flux-deploy', payload: { product: 'dialogporten' } };
+    const verdict = await github.attempt(dispatch, options.mayGo);
+    if (verdict === 'held') throw new Error('It was held');
+    return verdict;
+  };
   let seen = 0;
   const started = stack.move();
   return {

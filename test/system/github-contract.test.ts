@@ -27,7 +27,7 @@ const WORST: Readonly<Record<string, Buffer>> = {
     metadata: {
       dispatch_repo: repo,
       revision: ociRevision('at23', 'worst 2'),
-      ...entries(900, '€'.repeat(300)),
+      ...entries(250, '€'.repeat(100)),
     },
   }),
   'one entry of metadata that is too large alone': fluxEvent({
@@ -70,7 +70,7 @@ beforeAll(async () => {
   await using proxy = await startRecordingProxy(stub.url);
   await using system = await startSystem({
     ...{ redisUrl: inject('redisUrl'), githubUrl: proxy.url, credentials },
-    env: UNHURRIED,
+    env: { ...UNHURRIED, DEPENDENCY_GRACE: '0s' },
   });
   const url = system.ingests[0]?.eventsUrl ?? '';
   const events = fixtures.events.filter(({ outcome }) => outcome === 'enqueued').map(({ body }) => body);

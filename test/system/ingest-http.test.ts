@@ -9,6 +9,9 @@ import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { UNHURRIED } from '../support/unhurried.ts';
 
+// Of the right form, and the signature of nothing.
+const FORMED = `sha256=${'0'.repeat(64)}`;
+
 const resources = new AsyncDisposableStack();
 let credentials: Credentials;
 let system: System;
@@ -75,13 +78,27 @@ describe('size', () => {
   test('a body without Content-Length is refused once it is too large', async () => {
     // Without a Content-Length, in chunks.
     const chunks = ReadableStream.from([new Uint8Array(16_384), new Uint8Array(16_384)]);
-    const response = await fetch(url, { method: 'POST', body: chunks, duplex: 'half' } as RequestInit);
+    const response = await fetch(url, {
+      ...{ method: 'POST', headers: { 'X-Signature': FORMED }, body: chunks, duplex: 'half' },
+    } as RequestInit);
     expect([response.status, await response.json()]).toMatchObject([413, { outcome: 'body_too_large' }]);
+  });
+
+  test.each([
+    ['missing', ''],
+    ['malformed', 'X-Signature: sha1=aa\r\n'],
+  ])('a signature that is %s is answered before the body is read', async (_, header) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(`POST /flux-events HTTP/1.1\r\nHost: ingest\r\n${header}Content-Length: 100\r\n\r\n{`);
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toContain('401 Unauthorized');
+    socket.destroy();
   });
 
   test('an incomplete request is cut off after 10 s', async () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
-    socket.write('POST /flux-events HTTP/1.1\r\nHost: ingest\r\nContent-Length: 100\r\n\r\n{');
+    const head = `Host: ingest\r\nX-Signature: ${FORMED}\r\nContent-Length: 100`;
+    socket.write(`POST /flux-events HTTP/1.1\r\n${head}\r\n\r\n{`);
     const startedAt = performance.now();
     const answered: Buffer[] = [];
     socket.on('data', chunk => answered.push(chunk));

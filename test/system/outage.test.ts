@@ -11,7 +11,7 @@ import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { createPause } from '@flux-dispatch/queue/limiter';
+import { createPaceGate, createPause } from '@flux-dispatch/queue/limiter';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
@@ -34,7 +34,11 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
   stack.defer(() => redis.disconnect());
   const queue = openDispatchQueue(redis, prefix, log);
-  const metrics = createDispatcherMetrics(new Registry(), async () => []);
+  const metrics = createDispatcherMetrics(
+    new Registry(),
+    async () => [],
+    async () => 1,
+  );
   const pause = createRateLimitPause(createPause(queue, redis), metrics, log);
   const deadLetters = openDeadLetters(redis, prefix, log);
   let backAt = Number.POSITIVE_INFINITY;
@@ -51,7 +55,9 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
       log,
     }),
     claims: createClaims(redis, prefix),
-    ...{ deadLetters, pause, metrics, log, now },
+    ...{ deadLetters, pace: createPaceGate(queue, redis, { max: 20, per: 100 }), pause, metrics, log },
+    ...{ now: Date.now, redisTime: async () => now() },
+    forgetStalls: id => redis.hdel(queue.toKey(id), 'stc'),
     config: {
       ALLOWED_OWNERS: ['Altinn'],
       DISPATCH_RETRY_WINDOW: (6 * HOUR_MS) / SPEED,
@@ -61,14 +67,13 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   const config = {
     QUEUE_PREFIX: prefix,
     DISPATCH_CONCURRENCY: 16,
-    DISPATCH_RATE: { max: 20, per: 100 },
   } as const;
   const worker = startDispatchWorker(redis, config, processor, log, attempt => backoff(attempt) / SPEED);
   stack.defer(() => worker.close());
 
   stub.setFaults([{ match: { method: 'POST', path: '^/repos/' }, action: { status: 503 } }]);
   const dispatches = Array.from({ length: 100 }, () => testDispatch());
-  await queue.addBulk(dispatches.map(dispatchJob));
+  await queue.addBulk(dispatches.map(dispatch => dispatchJob(dispatch, { priority: 1 })));
   backAt = Date.now() + (5 * HOUR_MS) / SPEED;
   await until('five hours are over', () => Date.now() > backAt);
   stub.setFaults([]);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { createPause } from '@flux-dispatch/queue/limiter';
+import { createPaceGate, createPause, type Pace, paceRatio } from '@flux-dispatch/queue/limiter';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
@@ -125,8 +125,8 @@ test.each([
     const [first] = d.system.dispatchers;
     first?.process.signal('SIGTERM');
     await first?.process.exited;
-    expect(await d.queue.getJobCounts('wait', 'active', 'delayed')).toEqual({
-      wait: 6,
+    expect(await d.queue.getJobCounts('prioritized', 'active', 'delayed')).toEqual({
+      prioritized: 6,
       active: 0,
       delayed: 0,
     });
@@ -142,18 +142,123 @@ test.each([
   },
 );
 
+describe('the pace', () => {
+  async function openGates(rate: Pace | 'off', count = 2) {
+    await using stack = new AsyncDisposableStack();
+    const log = createLogger('test', 'fatal');
+    const location = { REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} };
+    const connect = () => stack.adopt(connectPatient(location, log), redis => redis.disconnect());
+    const redis = connect();
+    const prefix = `{pace-${randomUUID()}}`;
+    const queue = { toKey: (name: string) => `${prefix}:${name}` };
+    const gates = range(count).map(() => createPaceGate(queue, connect(), rate));
+    const opened = stack.move();
+    return {
+      redis,
+      queue,
+      gates,
+      pause: createPause(queue, redis),
+      ratio: () => paceRatio(queue, redis),
+      /** Makes what happened so much older. */
+      pass: async (ms: number) => {
+        const since = Number(await redis.hget(queue.toKey('pace'), 'since'));
+        await redis.hset(queue.toKey('pace'), 'since', since - ms);
+        await redis.del(queue.toKey('limiter'), queue.toKey('calls'));
+      },
+      [Symbol.asyncDispose]: () => opened.disposeAsync(),
+    };
+  }
+
+  /** Calls as often as the gate lets them, and returns the times at which it did, by Redis' clock. */
+  async function callAll(d: Awaited<ReturnType<typeof openGates>>, calls: number): Promise<number[]> {
+    const times: number[] = [];
+    const callers = d.gates.map(async gate => {
+      while (times.length < calls) {
+        if ((await gate()) > 0) continue;
+        const [seconds = 0, micros = 0] = (await d.redis.time()).map(Number);
+        times.push(seconds * 1000 + Math.floor(micros / 1000));
+      }
+    });
+    await Promise.all(callers);
+    return times;
+  }
+
+  test('holds in any window, whenever it begins, for all replicas together', async () => {
+    await using d = await openGates({ max: 20, per: 1000 });
+    // Not from the beginning of a window: some calls were made a while before.
+    const times = await callAll(d, 7);
+    await until('half a window is over', () => Date.now() > (times[0] ?? 0) + 500);
+    times.push(...(await callAll(d, 70)));
+    times.sort((a, b) => a - b);
+    // The time is read after the call was let go: the first of a window may be read late, the one after it not early.
+    const most = Math.max(...times.map(from => times.filter(at => at >= from && at < from + 900).length));
+    expect(most).toBeLessThanOrEqual(20);
+  });
+
+  test('takes up a call at once where there is room', async () => {
+    await using d = await openGates({ max: 1, per: HOUR_MS }, 1);
+    expect(await d.gates[0]?.()).toBe(0);
+    expect(await d.gates[0]?.()).toBeGreaterThan(HOUR_MS / 2);
+  });
+
+  test('of a huge number is that number in a shorter window, and off is none', async () => {
+    for (const rate of [{ max: 1_000_000, per: 1000 }, 'off'] as const) {
+      await using d = await openGates(rate, 1);
+      const waits = await Promise.all(range(3000).map(() => d.gates[0]?.()));
+      expect(waits.every(wait => wait === 0)).toBe(true);
+    }
+  });
+
+  test('also holds back what a pause holds back, without a pace too', async () => {
+    await using d = await openGates('off', 1);
+    await d.pause('primary', 30_000);
+    expect(await d.gates[0]?.()).toSatisfy(about(30_000));
+  });
+
+  test('is halved by a secondary limit, down to a tenth, and comes back step by step', async () => {
+    await using d = await openGates({ max: 8, per: HOUR_MS }, 1);
+    expect(await d.ratio()).toBe(1);
+    await d.pause('primary', 1000);
+    expect(await d.ratio()).toBe(1);
+    await d.pause('secondary', 1000);
+    // Another that was under way at the same time.
+    await d.pause('secondary', 1000);
+    expect(await d.ratio()).toBe(0.5);
+    await d.redis.del(d.queue.toKey('limiter'));
+    const granted = async () => {
+      let count = 0;
+      while ((await d.gates[0]?.()) === 0) count++;
+      return count;
+    };
+    expect(await granted()).toBe(4);
+
+    for (const expected of [0.25, 0.125, 0.1, 0.1]) {
+      await d.pass(60_000);
+      await d.pause('secondary', 1000);
+      expect(await d.ratio()).toBe(expected);
+    }
+    for (const expected of [0.2, 0.4, 0.8, 1, 1]) {
+      await d.pass(600_000);
+      expect(await d.ratio()).toBeCloseTo(expected);
+    }
+    expect(await granted()).toBe(8);
+  });
+});
+
 describe('a pause', () => {
   function openPause() {
     const log = createLogger('test', 'fatal');
     const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
     const key = `pause-${randomUUID()}`;
-    const pause = createPause({ toKey: () => key }, redis);
+    const queue = { toKey: (name: string) => `{${key}}:${name}` };
+    const pause = createPause(queue, redis);
+    const limiter = queue.toKey('limiter');
     return {
       /** @param waitMs what GitHub says; undefined where it does not */
-      set: (waitMs: number | undefined) => pause(waitMs),
-      left: () => redis.pttl(key),
-      pace: (count: number, ms: number) => redis.set(key, count, 'PX', ms),
-      end: () => redis.del(key),
+      set: (waitMs: number | undefined) => pause('primary', waitMs),
+      left: () => redis.pttl(limiter),
+      pace: (count: number, ms: number) => redis.set(limiter, count, 'PX', ms),
+      end: () => redis.del(limiter),
       [Symbol.dispose]: () => redis.disconnect(),
     };
   }

@@ -124,7 +124,10 @@ describe('successes', () => {
     const tomorrow = (Date.now() + 86_400_000 - START) / 60_000;
     expect(await app.deploy(tomorrow, 'A')).toBe('enqueued');
     expect(await app.deploy(tomorrow + 1, 'B')).toBe('enqueued');
-    expect(await app.deploy((Date.now() - START) / 60_000 - 5, 'C')).toBe('stale');
+    const now = () => (Date.now() - START) / 60_000;
+    expect(await app.deploy(now() - 1, 'C')).toBe('stale');
+    // So old is no event that Flux has sent late: its clock differs.
+    expect(await app.deploy(now() - 5, 'C')).toBe('enqueued');
   });
 });
 
