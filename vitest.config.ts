@@ -9,7 +9,7 @@ export default defineConfig({
     globalSetup: 'test/support/one-redis.ts',
     // Real processes start, and on two cores several files at once.
     // Most of the time they wait for each other, so more files at once than there are cores take less time.
-    maxWorkers: 3,
+    maxWorkers: 4,
     // They end what hangs. What merely takes long on a busy machine must stay below: nothing here waits for them.
     testTimeout: 180_000,
     hookTimeout: 180_000,

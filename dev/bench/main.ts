@@ -1,12 +1,15 @@
+import { parseArgs } from 'node:util';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
 import { measureDeadLetters } from './dead-letters.ts';
 import { print } from './measure.ts';
+import { measureObjects } from './objects.ts';
 import { measureClaim, measureConcurrency, measureRepeats } from './throughput.ts';
 
 // Machines differ and are noisy, so each figure is a ratio of two measurements from the same run.
 
+const { values } = parseArgs({ options: { objects: { type: 'string', default: '10000' } } });
 const path = process.env['PATH'] ?? '';
 const redis = await acquireRedis({ given: redisEnvironment(process.env), urlAlone: true, path });
 const credentials = await createCredentials();
@@ -17,6 +20,7 @@ await measureClaim(bench);
 await measureRepeats(bench);
 await measureConcurrency(bench);
 await measureDeadLetters(bench);
+await measureObjects(bench, Number(values.objects));
 await credentials[Symbol.asyncDispose]();
 await redis[Symbol.asyncDispose]();
 process.exit(0);

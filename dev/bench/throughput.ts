@@ -24,7 +24,7 @@ export async function measureClaim({ redisUrl }: BenchContext): Promise<void> {
       dedup_id: randomUUID(),
       payload: { ...data.payload, dispatch_id: randomUUID() },
     };
-    const { name, data: job, opts } = dispatchJob(dispatch as unknown as Dispatch);
+    const { name, data: job, opts } = dispatchJob(dispatch as unknown as Dispatch, { priority: 1 });
     const { deduplication: _claim, ...plain } = opts;
     return queue.add(name, job, claimed ? opts : plain);
   };
