@@ -10,17 +10,26 @@ import { type Report, runHistory } from './run.ts';
 import { shrink } from './shrink.ts';
 import type { History, Step } from './steps.ts';
 
-const { values } = parseArgs({
-  options: {
+const values = readFlags();
+
+function readFlags() {
+  const options = {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
     objects: { type: 'string', default: '16' },
     weeks: { type: 'string', default: '1' },
     shrink: { type: 'boolean', default: true },
     mutations: { type: 'boolean', default: false },
-  },
-  allowNegative: true,
-});
+  } as const;
+  try {
+    return parseArgs({ options, allowNegative: true }).values;
+  } catch (error) {
+    const flags = Object.keys(options).map(name => `--${name}`);
+    process.stderr.write(`${(error as Error).message}. The flags are ${flags.join(', ')}\n`);
+    process.exit(2);
+  }
+}
+
 const number = (name: 'seed' | 'seeds' | 'objects' | 'weeks', max: number): number => {
   const value = Number(values[name]);
   if (Number.isInteger(value) && value >= 1 && value <= max) return value;
