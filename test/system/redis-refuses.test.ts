@@ -146,8 +146,10 @@ describe('a Redis that answers, and refuses writes', () => {
       await until('it is ready', async () => (await readyz(opsUrl)).status === 200);
     }
     const { eventsUrl } = system.ingests[0] ?? expect.fail();
-    const { status, body } = await postEvent(eventsUrl, deployment(name), credentials.token);
-    expect(status).toBe(202);
+    const { body } = await until('ingest takes the event', async () => {
+      const answer = await postEvent(eventsUrl, deployment(name), credentials.token);
+      return answer.status === 202 && answer;
+    });
     await until('it is at GitHub', () =>
       stub.dispatches.some(({ client_payload }) => client_payload?.['dispatch_id'] === body.dispatch_id),
     );
