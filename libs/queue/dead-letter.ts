@@ -84,8 +84,8 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
   const queue = new TolerantQueue<DeadLetter>(DEAD_LETTER_QUEUE, { connection: redis, prefix });
   queue.on('error', err => log.debug({ err }, 'Dead-letter queue'));
 
-  const updateParked = defineScript<'updated' | 'changed' | 'busy'>(redis, 'update-parked.lua');
-  const removeParked = defineScript<'gone' | 'changed' | 'busy'>(redis, 'remove-parked.lua');
+  const updateParked = defineScript<'updated' | 'changed' | 'busy'>(redis, 'parked.lua', 'update-parked.lua');
+  const removeParked = defineScript<'gone' | 'changed' | 'busy'>(redis, 'parked.lua', 'remove-parked.lua');
   const lists = ['wait', 'active', 'delayed'].map(list => queue.toKey(list));
   const keysOf = (id: string) => [queue.toKey('failed'), queue.toKey(id), ...lists];
 

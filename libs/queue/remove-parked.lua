@@ -6,14 +6,7 @@
 local data = redis.call('HGET', KEYS[2], 'data')
 if not data then return 'gone' end
 if redis.sha1hex(data) ~= ARGV[2] then return 'changed' end
-
--- Whoever deletes the list of the failed jobs by hand leaves entries behind that are in no list.
-local function is_under_way()
-  return redis.call('LPOS', KEYS[3], ARGV[1])
-    or redis.call('LPOS', KEYS[4], ARGV[1])
-    or redis.call('ZSCORE', KEYS[5], ARGV[1])
-end
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and is_under_way() then return 'busy' end
+if not is_parked() then return 'busy' end
 
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('DEL', KEYS[2], KEYS[2] .. ':logs')

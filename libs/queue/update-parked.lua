@@ -8,14 +8,7 @@
 if redis.call('EXISTS', KEYS[2]) == 0 then return 'changed' end
 local data = redis.call('HGET', KEYS[2], 'data')
 if (data and redis.sha1hex(data) or '') ~= ARGV[2] then return 'changed' end
-
--- Whoever deletes the list of the failed jobs by hand leaves entries behind that are in no list. They are parked again.
-local function is_under_way()
-  return redis.call('LPOS', KEYS[3], ARGV[1])
-    or redis.call('LPOS', KEYS[4], ARGV[1])
-    or redis.call('ZSCORE', KEYS[5], ARGV[1])
-end
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and is_under_way() then return 'busy' end
+if not is_parked() then return 'busy' end
 
 redis.call('HSET', KEYS[2], 'data', ARGV[3], 'failedReason', ARGV[4], 'finishedOn', ARGV[5])
 -- What died again is the newest in the list, and its retention begins anew.
