@@ -1,29 +1,21 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
-import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
+import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { until } from '@flux-dispatch/testbed/until';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { OWNERS, openDoor } from '../../test/support/door.ts';
+import { describe, expect, test } from 'vitest';
+import {
+  DISPATCH,
+  LOOK_UP,
+  MINUTES,
+  OWNERS,
+  pass,
+  SECONDS,
+  setUpDoors,
+  TOKEN,
+} from '../../test/support/door.ts';
 import type { AppOptions } from './app.ts';
-import { parsePrivateKey } from './private-key.ts';
 import type { Verdict } from './verdict.ts';
 
-const LOOK_UP = 'GET /repos/Altinn/dialogporten/installation';
-const TOKEN = 'POST /app/installations/1001/access_tokens';
-const DISPATCH = 'POST /repos/Altinn/dialogporten/dispatches';
-const SECONDS = 1000;
-const MINUTES = 60 * SECONDS;
-
-let credentials: Credentials;
-beforeAll(async () => {
-  credentials = await createCredentials();
-});
-afterAll(() => credentials[Symbol.asyncDispose]());
-
-// Time is what tokens and keys go by; only the date is moved, timers are real.
-beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
-afterEach(() => void vi.useRealTimers());
-const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
+const { openDoor, openOwnDoor } = setUpDoors();
 
 describe('what goes wrong on the way', () => {
   const LOOK_UP_FAULT = { method: 'GET', path: '/repos/' };
@@ -42,7 +34,7 @@ describe('what goes wrong on the way', () => {
     ['a page', 'token', TOKEN_FAULT, { status: 200, body: html }],
     ['a page', 'dispatch', { method: 'POST', path: '/repos/' }, { status: 200, body: html }],
   ])('%s for the %s is tried again, and says what to check', async (_, call, match, action) => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     d.stub.setFaults([{ match, times: 1, action }]);
     expect(await d.attempt()).toEqual({
       ...{ kind: 'retry', code: `${action.status}`, limit: undefined },
@@ -58,7 +50,7 @@ describe('what goes wrong on the way', () => {
     ['the token', TOKEN_FAULT],
     ['the dispatch', { method: 'POST', path: '/repos/' }],
   ])('a redirect of %s to a sign-in page is tried again, and names its host', async (_, match) => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     const action = { status: 302, headers: { location: 'https://login.example/?from=github' } };
     d.stub.setFaults([{ match, times: 1, action }]);
     expect(await d.attempt()).toMatchObject({
@@ -69,7 +61,7 @@ describe('what goes wrong on the way', () => {
   });
 
   test('an error that our own code did not expect is a verdict too', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     expect(await d.attempt('dialogporten')).toEqual({
       ...{ kind: 'retry', code: 'internal', stack: expect.stringContaining('splitRepository') },
       message: 'Unexpected error in the dispatcher: "dialogporten" is not owner/name',
@@ -81,25 +73,25 @@ describe('what goes wrong on the way', () => {
     ['the token', { path: '/app/installations/' }],
     ['the dispatch', { method: 'POST', path: '/repos/' }],
   ])('with %s is over with the attempt', async (_, match) => {
-    await using d = await openDoor(credentials, { timeoutMs: 500 });
+    await using d = await openDoor({ timeoutMs: 500 });
     d.stub.setFaults([{ match, times: 1, action: { drop: true } }]);
     expect([await d.send(), await d.send()]).toEqual(['network', '204']);
 
-    await using slow = await openDoor(credentials, { timeoutMs: 500 });
+    await using slow = await openDoor({ timeoutMs: 500 });
     slow.stub.setFaults([{ match, times: 1, action: { latencyMs: MINUTES } }]);
     expect(await slow.send()).toBe('timeout');
     await until('it is over', async () => (await slow.send()) === '204');
   });
 
   test('the time is for the attempt with all its calls', async () => {
-    await using d = await openDoor(credentials, { timeoutMs: 1000 });
+    await using d = await openDoor({ timeoutMs: 1000 });
     d.stub.setFaults([{ action: { latencyMs: 400 } }]);
     expect(await d.send()).toBe('timeout');
     expect(d.stub.dispatches).toEqual([]);
   });
 
   test('a token that does not come holds up no other owner', async () => {
-    await using d = await openDoor(credentials, { timeoutMs: MINUTES });
+    await using d = await openDoor({ timeoutMs: MINUTES });
     d.stub.setFaults([{ match: { path: '/app/installations/1001/' }, action: { latencyMs: MINUTES } }]);
     const ended: unknown[] = [];
     const hanging = [1, 2, 3].map(() => d.send().then(status => ended.push(status)));
@@ -124,7 +116,7 @@ test.each<[string, number, Partial<AppOptions>, string[], Partial<Verdict>]>([
   ],
 ])('the last call within a limit is reported: %s', async (_, limit, options, exhausted, verdict) => {
   const limits: string[] = [];
-  await using d = await openDoor(credentials, { ...options, onExhausted: ({ kind }) => limits.push(kind) });
+  await using d = await openDoor({ ...options, onExhausted: ({ kind }) => limits.push(kind) });
   d.stub.setRateLimit({ limit, windowMs: MINUTES });
   expect(await d.attempt()).toMatchObject(verdict);
   expect(limits).toEqual(exhausted);
@@ -136,7 +128,7 @@ test.each([
   ['behind', 65],
 ])('a clock 65 min %s GitHub does not change how long it asks to wait', async (_, minutes) => {
   const now = () => Date.now() + minutes * MINUTES;
-  await using d = await openDoor(credentials, {}, { now });
+  await using d = await openDoor({}, { now });
   d.stub.setRateLimit({ limit: 3, windowMs: 40 * MINUTES });
   const verdicts = [await d.attempt(), await d.attempt(), await d.attempt()];
   const ms = verdicts.at(-1)?.limit?.waitMs ?? 0;
@@ -148,15 +140,10 @@ describe("the App's key", () => {
   test('when it is rotated: the new one is used from when it is read, also where there are tokens yet', async () => {
     await using own = await createCredentials();
     await using next = await createCredentials();
-    const { privateKeyPath } = own;
-    await using d = await openDoor(
-      credentials,
-      { privateKey: reloadedFile(privateKeyPath, parsePrivateKey) },
-      own.stub,
-    );
+    await using d = await openOwnDoor(own);
     expect(await d.send()).toBe('204');
 
-    await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
+    await writeFile(own.privateKeyPath, await readFile(next.privateKeyPath));
     d.stub.setKeys(next.stub.publicKeys);
     pass(10 * SECONDS);
     d.calls();
@@ -167,15 +154,10 @@ describe("the App's key", () => {
   test('when it is taken away first: 401, until the new one is there', async () => {
     await using own = await createCredentials();
     await using next = await createCredentials();
-    const { privateKeyPath } = own;
-    await using d = await openDoor(
-      credentials,
-      { privateKey: reloadedFile(privateKeyPath, parsePrivateKey) },
-      own.stub,
-    );
+    await using d = await openOwnDoor(own);
     d.stub.setKeys(next.stub.publicKeys);
     expect(await d.send()).toBe('401');
-    await writeFile(privateKeyPath, await readFile(next.privateKeyPath));
+    await writeFile(own.privateKeyPath, await readFile(next.privateKeyPath));
     expect(await d.send()).toBe('401');
     pass(10 * SECONDS);
     expect(await d.send()).toBe('204');
@@ -183,19 +165,14 @@ describe("the App's key", () => {
 
   test('is asked for again while it cannot be read, and nothing is sent', async () => {
     await using own = await createCredentials();
-    const { privateKeyPath } = own;
-    await using d = await openDoor(
-      credentials,
-      { privateKey: reloadedFile(privateKeyPath, parsePrivateKey) },
-      own.stub,
-    );
-    const key = await readFile(privateKeyPath);
-    await writeFile(privateKeyPath, 'half of a k');
+    await using d = await openOwnDoor(own);
+    const key = await readFile(own.privateKeyPath);
+    await writeFile(own.privateKeyPath, 'half of a k');
     expect(await d.attempt()).toMatchObject({
       ...{ kind: 'retry', code: 'auth', message: expect.stringContaining('GITHUB_PRIVATE_KEY_PATH') },
     });
     expect(d.calls()).toEqual([]);
-    await writeFile(privateKeyPath, key);
+    await writeFile(own.privateKeyPath, key);
     expect(await d.send()).toBe('204');
   });
 });

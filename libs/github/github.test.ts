@@ -1,29 +1,33 @@
-import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { until } from '@flux-dispatch/testbed/until';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { OWNERS, openDoor } from '../../test/support/door.ts';
+import { describe, expect, test } from 'vitest';
+import {
+  DISPATCH,
+  type Door,
+  LOOK_UP,
+  MINUTES,
+  OWNERS,
+  pass,
+  SECONDS,
+  setUpDoors,
+  TOKEN,
+} from '../../test/support/door.ts';
+import type { ErrorCode } from './verdict.ts';
 
-const LOOK_UP = 'GET /repos/Altinn/dialogporten/installation';
-const TOKEN = 'POST /app/installations/1001/access_tokens';
-const DISPATCH = 'POST /repos/Altinn/dialogporten/dispatches';
-const SECONDS = 1000;
-const MINUTES = 60 * SECONDS;
+const { openDoor, startReinstalled } = setUpDoors();
 
-let credentials: Credentials;
-beforeAll(async () => {
-  credentials = await createCredentials();
-});
-afterAll(() => credentials[Symbol.asyncDispose]());
-
-// Time is what tokens and keys go by; only the date is moved, timers are real.
-beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
-afterEach(() => void vi.useRealTimers());
-const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
+/** Sends a dispatch whose token is refused although it is fresh. */
+async function sendRefused(d: Door): Promise<ErrorCode> {
+  const sent = d.send();
+  // For a token under 5 s old, Octokit itself tries again.
+  const refused = () => d.stub.requests.get('POST /repos/{owner}/{repo}/dispatches 401');
+  await until('the fresh token is refused', () => refused() === 2);
+  pass(5 * SECONDS);
+  return sent;
+}
 
 describe('the installation and its token', () => {
   test('are asked for once for an owner, in whatever case, also by dispatches at the same time', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     const repos = ['Altinn/dialogporten', 'altinn/correspondence', 'ALTINN/Dialogporten'];
     expect(await Promise.all(repos.map(d.send))).toEqual(['204', '204', '204']);
     expect(await d.send()).toBe('204');
@@ -38,7 +42,7 @@ describe('the installation and its token', () => {
   });
 
   test('are other ones for another owner', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     await d.send();
     d.calls();
     expect(await d.send('Digdir/roadmap')).toBe('204');
@@ -50,13 +54,13 @@ describe('the installation and its token', () => {
   });
 
   test('GITHUB_INSTALLATION_ID given: it is not looked up', async () => {
-    await using d = await openDoor(credentials, { installationId: OWNERS.Altinn });
+    await using d = await openDoor({ installationId: OWNERS.Altinn });
     expect([await d.send(), await d.send()]).toEqual(['204', '204']);
     expect(d.calls()).toEqual([TOKEN, DISPATCH, DISPATCH]);
   });
 
   test('a token is renewed before it expires', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     await d.send();
     pass(58 * MINUTES);
     await d.send();
@@ -67,7 +71,7 @@ describe('the installation and its token', () => {
   });
 
   test('a token that has expired early is replaced within the attempt', async () => {
-    await using d = await openDoor(credentials, {}, { tokenTtlMs: 10 * SECONDS });
+    await using d = await openDoor({}, { tokenTtlMs: 10 * SECONDS });
     await d.send();
     d.calls();
     pass(11 * SECONDS);
@@ -76,7 +80,7 @@ describe('the installation and its token', () => {
   });
 
   test('so is one that was revoked, by each of the dispatches that had it', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     await d.send();
     d.stub.clear();
     d.stub.revokeTokens();
@@ -93,32 +97,23 @@ describe('the installation and its token', () => {
   });
 
   test('a token that is refused although it is fresh: 401, after one more try', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     await d.send();
     d.calls();
     pass(5 * SECONDS);
     d.stub.setFaults([{ match: { method: 'POST', path: '/repos/' }, action: { status: 401 } }]);
-    const sent = d.send();
-    // For a token under 5 s old, Octokit itself tries again.
-    const refused = () => d.stub.requests.get('POST /repos/{owner}/{repo}/dispatches 401');
-    await until('the fresh token is refused', () => refused() === 2);
-    pass(5 * SECONDS);
-    expect(await sent).toBe('401');
+    expect(await sendRefused(d)).toBe('401');
     expect(d.calls()).toEqual([DISPATCH, LOOK_UP, TOKEN, DISPATCH, DISPATCH]);
   });
 
   test.each([
     ['while its token is cached', 5 * SECONDS, [DISPATCH]],
     ['once its token is to be renewed', 59.5 * MINUTES, [TOKEN]],
-  ])('an App that was installed anew is looked up again within the attempt, %s', async (_, ms, refused) => {
-    await using d = await openDoor(credentials);
+  ])('a reinstalled App is looked up again within the attempt, %s', async (_, ms, refused) => {
+    await using d = await openDoor();
     await d.send();
     d.calls();
-    await using renewed = await startGitHubStub({
-      ...credentials.stub,
-      owners: { Altinn: 2002 },
-      now: () => Date.now(),
-    });
+    await using renewed = await startReinstalled();
     d.proxy.forwardTo(renewed.url);
     pass(ms);
     expect(await d.send()).toBe('204');
@@ -129,14 +124,14 @@ describe('the installation and its token', () => {
 
 describe('what is refused', () => {
   test('a repository without the App says nothing about the others of its owner', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     d.stub.setRepositories({ absent: ['Altinn/typo', 'Altinn/gone'] });
     const repos = ['Altinn/typo', 'Altinn/dialogporten', 'Altinn/gone', 'Altinn/correspondence'];
     expect(await Promise.all(repos.map(d.send))).toEqual(['404', '204', '404', '204']);
   });
 
   test('404 has the installation looked up again, and keeps its token while it is the same', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     await d.send();
     d.calls();
     d.stub.setRepositories({ absent: ['Altinn/dialogporten'] });
@@ -148,7 +143,7 @@ describe('what is refused', () => {
 
   // "1,050 misspelt repositories: 67 token calls": none, and hardly a look-up.
   test('misspelt repositories cost no token, and a look-up a minute at most', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     await d.send();
     const misspelt = Array.from({ length: 150 }, (_, n) => `Altinn/typo-${n}`);
     d.stub.setRepositories({ absent: misspelt });
@@ -164,17 +159,13 @@ describe('what is refused', () => {
     expect(calls.length).toBeLessThanOrEqual(misspelt.length + 4);
   });
 
-  test('an App that was installed anew is found within a minute, whatever was evicted before', async () => {
-    await using d = await openDoor(credentials);
+  test('a reinstalled App is found within a minute, whatever was evicted before', async () => {
+    await using d = await openDoor();
     await d.send();
     d.stub.revokeTokens();
     pass(5 * SECONDS);
     expect(await d.send()).toBe('204');
-    await using renewed = await startGitHubStub({
-      ...credentials.stub,
-      owners: { Altinn: 2002 },
-      now: Date.now,
-    });
+    await using renewed = await startReinstalled();
     d.proxy.forwardTo(renewed.url);
     pass(30 * SECONDS);
     expect(await d.send()).toBe('401');
@@ -183,16 +174,11 @@ describe('what is refused', () => {
   });
 
   test('401 that lasts costs one token a minute', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     await d.send();
     pass(5 * SECONDS);
     d.stub.setFaults([{ match: { method: 'POST', path: '/repos/' }, action: { status: 401 } }]);
-    const sent = d.send();
-    // For a token under 5 s old, Octokit itself tries again.
-    const refused = () => d.stub.requests.get('POST /repos/{owner}/{repo}/dispatches 401');
-    await until('the fresh token is refused', () => refused() === 2);
-    pass(5 * SECONDS);
-    expect(await sent).toBe('401');
+    expect(await sendRefused(d)).toBe('401');
     d.calls();
     for (let second = 0; second < 50; second += 10) {
       pass(10 * SECONDS);
@@ -204,8 +190,8 @@ describe('what is refused', () => {
   test.each([
     ['not installed', { notInstalled: ['Altinn'] }, '404', [LOOK_UP]],
     ['suspended', { suspended: ['Altinn'] }, '403', [LOOK_UP, TOKEN]],
-  ])('an App that is %s is so until somebody changes it', async (_, settings, status, calls) => {
-    await using d = await openDoor(credentials);
+  ])('an App that is %s can dispatch again as soon as that is mended', async (_, settings, status, calls) => {
+    await using d = await openDoor();
     d.stub.setInstallations(settings);
     expect(await d.send()).toBe(status);
     expect(d.calls()).toEqual(calls);
@@ -216,7 +202,7 @@ describe('what is refused', () => {
 
 describe('a repository that was renamed', () => {
   test('is found by its old name, by the look-up and by the dispatch', async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     d.stub.setRepositories({ renamed: { 'Altinn/old': 'Altinn/dialogporten' } });
     expect([await d.send('Altinn/old'), await d.send('Altinn/old')]).toEqual(['204', '204']);
     expect(d.stub.dispatches.map(({ repo }) => repo)).toEqual(['dialogporten', 'dialogporten']);
@@ -238,7 +224,7 @@ describe('a repository that was renamed', () => {
   });
 
   test("and transferred is a dead letter, and its new owner's installation is not used for others of the old one", async () => {
-    await using d = await openDoor(credentials);
+    await using d = await openDoor();
     d.stub.setRepositories({ renamed: { 'Altinn/moved': 'Digdir/moved' } });
     const [moved, other] = await Promise.all([d.attempt('Altinn/moved'), d.attempt()]);
     expect(moved).toMatchObject({ kind: 'dead', code: '301', hint: expect.stringContaining('Digdir') });
@@ -250,7 +236,7 @@ describe('a repository that was renamed', () => {
 describe('whether the dispatch may go', () => {
   test('is asked once there is a token, so that slow look-ups do not let many go at once', async () => {
     const asked: string[][] = [];
-    await using d = await openDoor(credentials, {
+    await using d = await openDoor({
       mayGo: async () => {
         asked.push(d.calls());
         return true;
@@ -262,14 +248,14 @@ describe('whether the dispatch may go', () => {
   });
 
   test('no: nothing is sent', async () => {
-    await using d = await openDoor(credentials, { mayGo: async () => false });
+    await using d = await openDoor({ mayGo: async () => false });
     await expect(d.send()).rejects.toThrow('held');
     expect(d.calls()).toEqual([LOOK_UP, TOKEN]);
   });
 
   test('not known: neither, and the attempt rejects with the reason', async () => {
     const mayGo = async () => Promise.reject(new Error('Redis refuses'));
-    await using d = await openDoor(credentials, { mayGo });
+    await using d = await openDoor({ mayGo });
     await expect(d.send()).rejects.toThrow('Redis refuses');
     expect(d.stub.dispatches).toEqual([]);
   });

@@ -25,7 +25,7 @@ export function requiredWith<T>(condition: string, type: z.ZodType<T, string>) {
   return z.string({ error: `is required with ${condition}` }).pipe(type);
 }
 
-// Somebody may have set a key or a token instead of its path, and it must not end up in the log. Most of them are long.
+// A long value may be a key or a token that was set instead of the path to it. It must not reach the log.
 const MAX_QUOTED_LENGTH = 60;
 
 function quoted(value: string): string {

@@ -1,9 +1,5 @@
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { type DeadLetter, deadLetterSchema, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectPatient } from '@flux-dispatch/queue/redis';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import { createLogger } from '@flux-dispatch/runtime/log';
+import { type DeadLetter, deadLetterSchema } from '@flux-dispatch/queue/dead-letter';
 import type { AppProcess } from '@flux-dispatch/testbed/app-process';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
@@ -12,6 +8,7 @@ import type { RedisControl } from '@flux-dispatch/testbed/test-redis';
 import { until } from '@flux-dispatch/testbed/until';
 import { type Flux, startFlux } from '../support/flux-client.ts';
 import { type Balance, type Ledger, openLedger } from '../support/ledger.ts';
+import { openQueues } from '../support/queues.ts';
 
 /** Stalled jobs come back within 45 s; a fault at the very end, and two busy cores, take some more. */
 const SETTLED_WITHIN_MS = 150_000;
@@ -64,12 +61,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
   const addresses = () => replicas.ingest.map(({ eventsUrl }) => eventsUrl);
   const flux = stack.use(startFlux(addresses, credentials.token, ledger));
 
-  const location = parseRedisUrl(redis.url);
-  if (!location) throw new Error('The URL of the Redis cannot be read');
-  const log = createLogger('test', 'fatal');
-  const client = stack.adopt(connectPatient({ REDIS_URL: location }, log), client => client.disconnect());
-  const queue = openDispatchQueue(client, system.prefix, log);
-  const deadLetters = openDeadLetters(client, system.prefix, log).queue;
+  const { redis: client, dispatches: queue, deadLetters } = stack.use(openQueues(redis.url, system.prefix));
 
   const replace = async (signal: 'SIGKILL' | 'SIGTERM', app: App) => {
     const { process } = replicas[app][0] as { process: AppProcess };

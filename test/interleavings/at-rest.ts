@@ -1,6 +1,6 @@
 import type { Worker } from 'bullmq';
 
-/** A worker that takes a job when it is told to, and never by itself. */
+/** A worker that takes a job only when a test makes it. */
 export async function atRest(worker: Worker): Promise<Worker> {
   await worker.pause(true);
   // It would renew locks in between.

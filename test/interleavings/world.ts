@@ -56,7 +56,7 @@ export interface ActiveJob {
   readonly work: Work | undefined;
 }
 
-/** Ingest, dispatchers and GitHub, which do nothing unless they are told to, on the real Redis. */
+/** Ingest, dispatchers and GitHub, which act only when a step makes them, on the real Redis. */
 export interface World extends AsyncDisposable, RedisMemory {
   readonly state: State;
   /** What was logged as an outcome so far. */

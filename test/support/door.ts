@@ -5,10 +5,21 @@ import type { ErrorCode, Verdict } from '@flux-dispatch/github/verdict';
 import { type GitHubStubOptions, startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
-import type { Credentials } from '@flux-dispatch/testbed/credentials';
+import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { startRecordingProxy } from '@flux-dispatch/testbed/recording-proxy';
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 
 export const OWNERS = { Altinn: 1001, Digdir: 1002 };
+
+// What `calls` says of a dispatch to Altinn/dialogporten.
+export const LOOK_UP = 'GET /repos/Altinn/dialogporten/installation';
+export const TOKEN = 'POST /app/installations/1001/access_tokens';
+export const DISPATCH = 'POST /repos/Altinn/dialogporten/dispatches';
+
+export const SECONDS = 1000;
+export const MINUTES = 60 * SECONDS;
+/** Moves the date on. Tokens and keys go by it; timers are real. */
+export const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
 
 /** The door to GitHub, with a stand-in behind it and a recording of the calls between them. */
 export interface Door extends AsyncDisposable {
@@ -21,9 +32,11 @@ export interface Door extends AsyncDisposable {
   calls(): string[];
 }
 
-export async function openDoor(
+type DoorOptions = Partial<AppOptions> & { readonly mayGo?: () => Promise<boolean> };
+
+async function openDoorAs(
   credentials: Credentials,
-  options: Partial<AppOptions> & { readonly mayGo?: () => Promise<boolean> } = {},
+  options: DoorOptions = {},
   stubOptions: Partial<GitHubStubOptions> = {},
 ): Promise<Door> {
   await using stack = new AsyncDisposableStack();
@@ -58,5 +71,27 @@ export async function openDoor(
       return calls;
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
+}
+
+/** Set up once for all tests of a file: a key of the App, and a date that {@link pass} moves. */
+export function setUpDoors() {
+  let shared: Credentials;
+  beforeAll(async () => {
+    shared = await createCredentials();
+  });
+  afterAll(() => shared[Symbol.asyncDispose]());
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  return {
+    openDoor: (options?: DoorOptions, stubOptions?: Partial<GitHubStubOptions>) =>
+      openDoorAs(shared, options, stubOptions),
+    /** The same GitHub after the App was reinstalled for Altinn: its installation has another id. */
+    startReinstalled: () =>
+      startGitHubStub({ ...shared.stub, owners: { Altinn: 2002 }, now: () => Date.now() }),
+    /** With an App of its own, whose key file `own` may be changed. */
+    openOwnDoor: (own: Credentials) =>
+      openDoorAs(own, { privateKey: reloadedFile(own.privateKeyPath, parsePrivateKey) }),
   };
 }

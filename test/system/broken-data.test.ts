@@ -1,18 +1,15 @@
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectPatient } from '@flux-dispatch/queue/redis';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import { createLogger } from '@flux-dispatch/runtime/log';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { type System, startSystem } from '@flux-dispatch/testbed/system';
 import { NotYet, until } from '@flux-dispatch/testbed/until';
-import type { Job, Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Job } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { testDispatch } from '../support/a-dispatch.ts';
+import { openQueues, type Queues } from '../support/queues.ts';
 
 const REPO = 'Altinn/broken';
 
@@ -20,9 +17,7 @@ const stack = new AsyncDisposableStack();
 let credentials: Credentials;
 let stub: RunningGitHubStub;
 let system: System;
-let redis: Redis;
-let dispatches: Queue<Dispatch>;
-let entries: Queue<DeadLetter>;
+let queues: Queues;
 
 beforeAll(async () => {
   credentials = stack.use(await createCredentials());
@@ -34,11 +29,7 @@ beforeAll(async () => {
       env: { DISPATCH_RATE: 'off', DISPATCH_CONCURRENCY: '1' },
     }),
   );
-  const log = createLogger('test', 'fatal');
-  redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
-  stack.defer(() => redis.disconnect());
-  dispatches = openDispatchQueue(redis, system.prefix, log);
-  entries = openDeadLetters(redis, system.prefix, log).queue;
+  queues = stack.use(openQueues(inject('redisUrl'), system.prefix));
 });
 afterAll(() => stack.disposeAsync());
 beforeEach(() => gitHub(404));
@@ -55,27 +46,27 @@ function queue(values: Partial<Dispatch> = {}, message = ''): Promise<Job> {
 
 function add(dispatch: Dispatch): Promise<Job> {
   const { name, data, opts } = dispatchJob(dispatch, { priority: 1 });
-  return dispatches.add(name, data, opts);
+  return queues.dispatches.add(name, data, opts);
 }
 
 /** Adds a job that no worker takes before `breakIt` has been at its hash. */
 async function queueBroken(breakIt: (key: string) => Promise<unknown>): Promise<Job> {
   const dispatch = testDispatch({ repo: REPO });
   const { name, data, opts } = dispatchJob(dispatch, { priority: 1 });
-  const job = await dispatches.add(name, data, { ...opts, delay: 3_600_000 });
+  const job = await queues.dispatches.add(name, data, { ...opts, delay: 3_600_000 });
   // It is not to wait any longer once it is broken.
-  await redis.hset(dispatches.toKey(job.id ?? ''), 'opts', JSON.stringify(opts));
-  await breakIt(dispatches.toKey(job.id ?? ''));
-  await redis.zrem(dispatches.toKey('delayed'), job.id ?? '');
-  await redis.lpush(dispatches.toKey('wait'), job.id ?? '');
-  await redis.zadd(dispatches.toKey('marker'), 0, '0');
+  await queues.redis.hset(queues.dispatches.toKey(job.id ?? ''), 'opts', JSON.stringify(opts));
+  await breakIt(queues.dispatches.toKey(job.id ?? ''));
+  await queues.redis.zrem(queues.dispatches.toKey('delayed'), job.id ?? '');
+  await queues.redis.lpush(queues.dispatches.toKey('wait'), job.id ?? '');
+  await queues.redis.zadd(queues.dispatches.toKey('marker'), 0, '0');
   return job;
 }
 
 /** The entry that is parked under this id. */
 function parked(id: string, is: (entry: DeadLetter) => boolean = () => true): Promise<Job<DeadLetter>> {
   return until('the entry is parked', async () =>
-    (await entries.getFailed()).find(entry => entry.id === id && is(entry.data)),
+    (await queues.deadLetters.getFailed()).find(entry => entry.id === id && is(entry.data)),
   );
 }
 
@@ -88,10 +79,13 @@ function isAtGitHub({ id }: Job): Promise<boolean> {
 }
 
 async function isGone(id: string): Promise<void> {
-  await until('the entry is gone', async () => (await redis.exists(entries.toKey(id))) === 0);
+  await until(
+    'the entry is gone',
+    async () => (await queues.redis.exists(queues.deadLetters.toKey(id))) === 0,
+  );
 }
 
-const endClaim = (id: string) => redis.del(claimKeys(system.prefix).claim(id));
+const endClaim = (id: string) => queues.redis.del(claimKeys(system.prefix).claim(id));
 
 const ONE = 'e'.repeat(64);
 
@@ -119,14 +113,14 @@ describe('the list of dead letters deleted by hand', () => {
   test('a dispatch that dies again has an entry', async () => {
     await queue({ dedup_id });
     await parked(dedup_id);
-    await redis.del(entries.toKey('failed'));
+    await queues.redis.del(queues.deadLetters.toKey('failed'));
     await endClaim(dedup_id);
     await queue({ dedup_id });
     await parked(dedup_id, ({ deaths }) => deaths === 2);
   });
 
   test('one that is delivered leaves none behind, and holds no slot', async () => {
-    await redis.del(entries.toKey('failed'));
+    await queues.redis.del(queues.deadLetters.toKey('failed'));
     await endClaim(dedup_id);
     gitHub(204);
     await isAtGitHub(await queue({ dedup_id }));
@@ -136,15 +130,19 @@ describe('the list of dead letters deleted by hand', () => {
 
 describe('a job that BullMQ did not write', () => {
   test.each<[string, (key: string) => Promise<unknown>, dispatch: unknown]>([
-    ['whose data is no JSON', key => redis.hset(key, 'data', 'no {JSON'), 'no {JSON'],
-    ['whose data is cut off', key => redis.hset(key, 'data', '{"version":1,"repo":"Alt'), expect.anything()],
-    ['whose data is null', key => redis.hset(key, 'data', 'null'), null],
-    ['whose hash was deleted', key => redis.del(key), {}],
+    ['whose data is no JSON', key => queues.redis.hset(key, 'data', 'no {JSON'), 'no {JSON'],
+    [
+      'whose data is cut off',
+      key => queues.redis.hset(key, 'data', '{"version":1,"repo":"Alt'),
+      expect.anything(),
+    ],
+    ['whose data is null', key => queues.redis.hset(key, 'data', 'null'), null],
+    ['whose hash was deleted', key => queues.redis.del(key), {}],
   ])('%s is a dead letter, and holds no slot', async (_, breakIt, dispatch) => {
     const job = await queueBroken(breakIt);
     const ids = [job.id, `job-${job.id}`, job.deduplicationId];
     const entry = await until('the entry is parked', async () =>
-      (await entries.getFailed()).find(({ data }) => ids.includes(data.dispatch_id)),
+      (await queues.deadLetters.getFailed()).find(({ data }) => ids.includes(data.dispatch_id)),
     );
     expect(entry.data).toMatchObject({ dispatch, error: { message: expect.stringMatching(/no dispatch/) } });
     const line = () => system.dispatchers[0]?.process.log().find(each => each['dispatch_id'] === job.id);
@@ -152,9 +150,15 @@ describe('a job that BullMQ did not write', () => {
     gitHub(204);
     await isAtGitHub(await queue());
     // Nor does it stay in the queue.
-    await until('it is gone', async () => (await dispatches.getJob(job.id ?? '')) === undefined);
+    await until('it is gone', async () => (await queues.dispatches.getJob(job.id ?? '')) === undefined);
     await until('nothing is left', async () => {
-      const counts = await dispatches.getJobCounts('active', 'wait', 'prioritized', 'delayed', 'failed');
+      const counts = await queues.dispatches.getJobCounts(
+        'active',
+        'wait',
+        'prioritized',
+        'delayed',
+        'failed',
+      );
       const left = Object.entries(counts).filter(([, count]) => count > 0);
       return left.length === 0 || new NotYet(JSON.stringify(left));
     });
@@ -173,7 +177,7 @@ describe('a dead letter that this version did not write', () => {
     await queue({ dedup_id: id });
     await parked(id);
     await endClaim(id);
-    await redis.hset(entries.toKey(id), 'data', data);
+    await queues.redis.hset(queues.deadLetters.toKey(id), 'data', data);
     return parked(id);
   }
 
@@ -243,7 +247,7 @@ test('a failure in a backup of five days ago is not sent, until an operator want
   const timestamp = Date.now() - 5 * 86_400_000;
   for (const dispatch of [failure, success]) {
     const { name, data, opts } = dispatchJob(dispatch, { priority: 1 });
-    await dispatches.add(name, data, { ...opts, timestamp });
+    await queues.dispatches.add(name, data, { ...opts, timestamp });
   }
   await until('the success is at GitHub', () => isSent(success.payload.dispatch_id));
   const entry = await parked(failure.dedup_id);
@@ -254,15 +258,15 @@ test('a failure in a backup of five days ago is not sent, until an operator want
 });
 
 describe('stalls', () => {
-  const stalls = (job: Job) => redis.hget(dispatches.toKey(job.id ?? ''), 'stc');
+  const stalls = (job: Job) => queues.redis.hget(queues.dispatches.toKey(job.id ?? ''), 'stc');
   const isDelayed = (job: Job, attempts: number) =>
     until('it waits for its next try', async () => {
-      const { attemptsMade = 0 } = (await dispatches.getJob(job.id ?? '')) ?? {};
+      const { attemptsMade = 0 } = (await queues.dispatches.getJob(job.id ?? '')) ?? {};
       return attemptsMade >= attempts && (await job.getState()) === 'delayed';
     });
   /** As if its worker had died so often. */
   const stall = async (job: Job, times: number) => {
-    await redis.hset(dispatches.toKey(job.id ?? ''), 'stc', times);
+    await queues.redis.hset(queues.dispatches.toKey(job.id ?? ''), 'stc', times);
     await job.promote().catch(() => undefined);
   };
 

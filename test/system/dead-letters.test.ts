@@ -1,12 +1,8 @@
 import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectPatient } from '@flux-dispatch/queue/redis';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { readMetric } from '@flux-dispatch/testbed/metrics';
@@ -15,6 +11,7 @@ import { until } from '@flux-dispatch/testbed/until';
 import type { Job, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { describe, expect, inject, test } from 'vitest';
+import { openQueues } from '../support/queues.ts';
 import { UNHURRIED } from '../support/unhurried.ts';
 
 const REPO = 'Altinn/gone';
@@ -63,11 +60,7 @@ async function openSystem(env: Record<string, string> = {}): Promise<TestSystem>
       env: { ...UNHURRIED, ...env },
     }),
   );
-  const log = createLogger('test', 'fatal');
-  const redis = connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log);
-  stack.defer(() => redis.disconnect());
-  const entries = openDeadLetters(redis, system.prefix, log).queue;
-  const dispatches = openDispatchQueue(redis, system.prefix, log);
+  const { redis, dispatches, deadLetters: entries } = stack.use(openQueues(redisUrl, system.prefix));
   let sent = 0;
   const opened = stack.move();
   return {

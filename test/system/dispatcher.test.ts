@@ -1,12 +1,9 @@
 import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
+import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectPatient } from '@flux-dispatch/queue/redis';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import { createLogger } from '@flux-dispatch/runtime/log';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { type EventOptions, fluxEvent, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { readMetric } from '@flux-dispatch/testbed/metrics';
@@ -20,6 +17,7 @@ import { until } from '@flux-dispatch/testbed/until';
 import type { Job, Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { testDispatch } from '../support/a-dispatch.ts';
+import { openQueues } from '../support/queues.ts';
 import { UNHURRIED } from '../support/unhurried.ts';
 
 const HOUR_MS = 3_600_000;
@@ -60,12 +58,7 @@ async function openSystem(options: Partial<SystemOptions> = {}): Promise<TestSys
       env: { ...UNHURRIED, ...options.env },
     }),
   );
-  const log = createLogger('test', 'fatal');
-  const redis = stack.adopt(connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log), redis =>
-    redis.disconnect(),
-  );
-  const queue = openDispatchQueue(redis, system.prefix, log);
-  const deadLetters = openDeadLetters(redis, system.prefix, log).queue;
+  const { redis, dispatches: queue, deadLetters } = stack.use(openQueues(redisUrl, system.prefix));
   const opened = stack.move();
   return {
     ...{ stub, proxy, system, queue },

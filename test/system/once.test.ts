@@ -1,14 +1,11 @@
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
-import { connectPatient } from '@flux-dispatch/queue/redis';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, type IngestAnswer, ociRevision, postEvent } from '@flux-dispatch/testbed/flux';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { type Ingest, type System, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { expect, inject, test } from 'vitest';
+import { openQueues } from '../support/queues.ts';
 import { UNHURRIED } from '../support/unhurried.ts';
 
 /** The nth deployment of a product. */
@@ -119,20 +116,13 @@ async function sendAsFlux(url: string, body: Buffer, token: string): Promise<Ing
 
 /** Waits until nothing is queued any more, and checks that then no claim without expiry is left: one without a job. */
 async function drained(system: System, redisUrl: string): Promise<void> {
-  const location = parseRedisUrl(redisUrl);
-  if (!location) throw new Error('REDIS_URL cannot be read');
-  const log = createLogger('test', 'fatal');
-  const redis = connectPatient({ REDIS_URL: location }, log);
-  try {
-    const queue = openDispatchQueue(redis, system.prefix, log);
-    await until('the queue is empty', async () => {
-      const counts = await queue.getJobCounts('wait', 'active', 'delayed', 'failed');
-      return Object.values(counts).every(count => count === 0);
-    });
-    for (const claim of await redis.keys(`${system.prefix}:dispatch:de:*`)) {
-      expect(await redis.pttl(claim), claim).toBeGreaterThan(0);
-    }
-  } finally {
-    redis.disconnect();
+  using queues = openQueues(redisUrl, system.prefix);
+  const { redis, dispatches } = queues;
+  await until('the queue is empty', async () => {
+    const counts = await dispatches.getJobCounts('wait', 'prioritized', 'active', 'delayed', 'failed');
+    return Object.values(counts).every(count => count === 0);
+  });
+  for (const claim of await redis.keys(`${system.prefix}:dispatch:de:*`)) {
+    expect(await redis.pttl(claim), claim).toBeGreaterThan(0);
   }
 }

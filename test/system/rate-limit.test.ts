@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPaceGate, createPause, type Pace, paceRatio } from '@flux-dispatch/queue/limiter';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
@@ -12,6 +11,7 @@ import { startRecordingProxy } from '@flux-dispatch/testbed/recording-proxy';
 import { type System, type SystemOptions, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { describe, expect, inject, test } from 'vitest';
+import { openQueues } from '../support/queues.ts';
 import { UNHURRIED } from '../support/unhurried.ts';
 
 /**
@@ -30,10 +30,7 @@ async function openSystem(env: Record<string, string>, options: Partial<SystemOp
       ...{ ...options, env: { ...UNHURRIED, ...env } },
     }),
   );
-  const log = createLogger('test', 'fatal');
-  const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
-  stack.defer(() => redis.disconnect());
-  const queue = openDispatchQueue(redis, system.prefix, log);
+  const { redis, dispatches: queue } = stack.use(openQueues(inject('redisUrl'), system.prefix));
   const opened = stack.move();
   return {
     ...{ stub, system, redis, queue },

@@ -1,43 +1,26 @@
-import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectPatient } from '@flux-dispatch/queue/redis';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import { createLogger } from '@flux-dispatch/runtime/log';
-import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import { postSigned } from '@flux-dispatch/testbed/flux';
-import { type System, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { loadStory, STORY_TOKEN } from '../support/recorded-events.ts';
-import { UNHURRIED } from '../support/unhurried.ts';
+import { loadStory } from '../support/recorded-events.ts';
+import { type StorySystem, startStorySystem } from '../support/story-system.ts';
 
-const resources = new AsyncDisposableStack();
-let github: Awaited<ReturnType<typeof startGitHubStub>>;
-let system: System;
-let redis: ReturnType<typeof connectPatient>;
-let queue: ReturnType<typeof openDispatchQueue>;
+let stories: StorySystem;
+let github: StorySystem['github'];
+let system: StorySystem['system'];
+let queues: StorySystem['queues'];
 
 beforeAll(async () => {
-  const credentials = resources.use(await createCredentials(STORY_TOKEN));
-  github = resources.use(await startGitHubStub(credentials.stub));
-  const redisUrl = inject('redisUrl');
-  system = resources.use(
-    await startSystem({ redisUrl, githubUrl: github.url, credentials, ingests: 2, env: UNHURRIED }),
-  );
-  const log = createLogger('test', 'fatal');
-  redis = resources.adopt(connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log), each =>
-    each.disconnect(),
-  );
-  queue = openDispatchQueue(redis, system.prefix, log);
+  stories = await startStorySystem(inject('redisUrl'), 2);
+  ({ github, system, queues } = stories);
 });
-afterAll(() => resources.disposeAsync());
+afterAll(() => stories[Symbol.asyncDispose]());
 
 // The stories are about the same objects, and each has a memory of its own.
 beforeEach(async () => {
   const { streamPrefix, streams, healthy, objects, delivered, claim } = claimKeys(system.prefix);
-  const kept = await Promise.all([redis.keys(`${claim('')}*`), redis.keys(`${streamPrefix}*`)]);
-  await redis.del([...kept.flat(), streams, healthy, objects, delivered]);
+  const kept = await Promise.all([queues.redis.keys(`${claim('')}*`), queues.redis.keys(`${streamPrefix}*`)]);
+  await queues.redis.del([...kept.flat(), streams, healthy, objects, delivered]);
 });
 
 const KUSTOMIZATION = 'dialogporten-apps';
@@ -58,15 +41,15 @@ async function replay(names: readonly string[]): Promise<string[]> {
     else accepted++;
     await until('it is at GitHub', () => github.dispatches.length === before + accepted);
   }
-  const waiting = await queue.getDelayed();
+  const waiting = await queues.dispatches.getDelayed();
   expect(waiting).toHaveLength(delayed);
   for (const job of waiting) {
     // As if it had waited long enough.
-    await redis.hincrby(queue.toKey(job.id ?? ''), 'timestamp', -job.delay);
+    await queues.redis.hincrby(queues.dispatches.toKey(job.id ?? ''), 'timestamp', -job.delay);
     await job.promote();
   }
   await until('nothing waits', async () => {
-    const counts = await queue.getJobCounts('wait', 'prioritized', 'active', 'delayed');
+    const counts = await queues.dispatches.getJobCounts('wait', 'prioritized', 'active', 'delayed');
     return Object.values(counts).every(count => count === 0);
   });
   return github.dispatches.slice(before).map(({ event_type, client_payload }) => {

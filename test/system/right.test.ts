@@ -1,11 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
-import { connectPatient } from '@flux-dispatch/queue/redis';
-import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import { createLogger } from '@flux-dispatch/runtime/log';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
 import {
   type EventOptions,
@@ -16,34 +12,25 @@ import {
   postSigned,
 } from '@flux-dispatch/testbed/flux';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
-import { type Ingest, type System, startSystem } from '@flux-dispatch/testbed/system';
+import { type Ingest, startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadStory, STORY_TOKEN } from '../support/recorded-events.ts';
+import { type StorySystem, startStorySystem } from '../support/story-system.ts';
 import { UNHURRIED } from '../support/unhurried.ts';
 
 // For months, on what Flux really says: what varies from one event to the next, and what time does to a deployment.
 
-const resources = new AsyncDisposableStack();
-let github: Awaited<ReturnType<typeof startGitHubStub>>;
-let system: System;
-let redis: ReturnType<typeof connectPatient>;
-let queue: ReturnType<typeof openDispatchQueue>;
+let stories: StorySystem;
+let github: StorySystem['github'];
+let system: StorySystem['system'];
+let queues: StorySystem['queues'];
 
 beforeAll(async () => {
-  const credentials = resources.use(await createCredentials(STORY_TOKEN));
-  github = resources.use(await startGitHubStub(credentials.stub));
-  const redisUrl = inject('redisUrl');
-  system = resources.use(
-    await startSystem({ redisUrl, githubUrl: github.url, credentials, ingests: 1, env: UNHURRIED }),
-  );
-  const log = createLogger('test', 'fatal');
-  redis = resources.adopt(connectPatient({ REDIS_URL: parseRedisUrl(redisUrl) ?? {} }, log), each =>
-    each.disconnect(),
-  );
-  queue = openDispatchQueue(redis, system.prefix, log);
+  stories = await startStorySystem(inject('redisUrl'), 1);
+  ({ github, system, queues } = stories);
 });
-afterAll(() => resources.disposeAsync());
+afterAll(() => stories[Symbol.asyncDispose]());
 
 /** When the stories begin: long enough ago for those that last a day. */
 const START = Date.now() - 48 * 3_600_000;
@@ -94,13 +81,13 @@ const count = (outcomes: readonly string[]) =>
 
 /** Ends all claims, as if an hour had passed since whatever was delivered. */
 async function expireClaims(): Promise<void> {
-  const claims = await redis.keys(`${claimKeys(system.prefix).claim('')}*`);
-  for (const claim of claims) if ((await redis.pttl(claim)) >= 0) await redis.del(claim);
+  const claims = await queues.redis.keys(`${claimKeys(system.prefix).claim('')}*`);
+  for (const claim of claims) if ((await queues.redis.pttl(claim)) >= 0) await queues.redis.del(claim);
 }
 
 async function drained(): Promise<void> {
   await until('nothing waits', async () => {
-    const counts = await queue.getJobCounts('wait', 'prioritized', 'active');
+    const counts = await queues.dispatches.getJobCounts('wait', 'prioritized', 'active');
     return Object.values(counts).every(each => each === 0);
   });
 }
@@ -299,7 +286,7 @@ describe('clocks', () => {
     expect(outcomes).toEqual(outcomes.map(() => 'enqueued'));
     await app.sends(outcomes.length);
     // And each dispatch knows when it was accepted.
-    const { timestamp = 0 } = (await queue.getCompleted(0, 0))[0] ?? {};
+    const { timestamp = 0 } = (await queues.dispatches.getCompleted(0, 0))[0] ?? {};
     expect(Math.abs(Date.now() - timestamp)).toBeLessThan(300_000);
   });
 });
@@ -317,10 +304,10 @@ describe('dependsOn, through a failure Alert with severity info', () => {
     expect(await app.send(0, notReady)).toBe('enqueued');
     expect(await app.send(1, notReady)).toBe('duplicate');
     expect(await app.send(2, {})).toBe('not_routed');
-    const [waiting] = (await queue.getDelayed()).filter(({ data }) => data.repo === app.repo);
+    const [waiting] = (await queues.dispatches.getDelayed()).filter(({ data }) => data.repo === app.repo);
     expect(waiting?.delay).toBe(300_000);
     // The five minutes are over, by Redis' clock as well.
-    await redis.hincrby(queue.toKey(waiting?.id ?? ''), 'timestamp', -300_000);
+    await queues.redis.hincrby(queues.dispatches.toKey(waiting?.id ?? ''), 'timestamp', -300_000);
     await waiting?.promote();
     await until('it has ended', () => outcomesOf(app.repo, 'superseded') === 1);
     expect(app.received()).toEqual([]);
