@@ -27,6 +27,15 @@ test.each([
   expect(code).toBe(1);
 });
 
+test('arguments of a process: it says that it takes none, instead of doing without them', async () => {
+  const child = spawn(process.execPath, [MAIN, 'dispatcher', '--dry-run'], { env: { DRY_RUN: 'true' } });
+  const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  expect(JSON.parse(stdout)).toMatchObject({
+    ...{ level: 'fatal', msg: expect.stringContaining('takes no arguments, but was given --dry-run') },
+  });
+  expect(code).toBe(1);
+});
+
 test.each([
   { option: '--version', stdout: /^flux-dispatch \d+\.\d+\.\d+ \(unknown\)\n$/ },
   { option: '--help', stdout: /^Usage: flux-dispatch PROCESS\n.*: board, dispatcher, ingest\.\n/s },

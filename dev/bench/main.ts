@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { createCredentials } from '@flux-dispatch/testbed/credentials';
+import { readFlags, wholeNumber } from '@flux-dispatch/testbed/flags';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
 import { measureDeadLetters } from './dead-letters.ts';
@@ -9,7 +9,13 @@ import { measureClaim, measureConcurrency, measureRepeats } from './throughput.t
 
 // Machines differ and are noisy, so each figure is a ratio of two measurements from the same run.
 
-const { values } = parseArgs({ options: { objects: { type: 'string', default: '10000' } } });
+const USAGE = `Usage: npm run bench -- [--objects N]
+
+  --objects N  how many objects report in the part about unchanged deployments (10000)
+  --help       print this
+`;
+const flags = readFlags(USAGE, { objects: { type: 'string', default: '10000' } });
+const objects = wholeNumber('objects', flags.objects, 1_000_000);
 const path = process.env['PATH'] ?? '';
 const redis = await acquireRedis({ given: redisEnvironment(process.env), urlAlone: true, path });
 const credentials = await createCredentials();
@@ -20,7 +26,7 @@ await measureClaim(bench);
 await measureRepeats(bench);
 await measureConcurrency(bench);
 await measureDeadLetters(bench);
-await measureObjects(bench, Number(values.objects));
+await measureObjects(bench, objects);
 await credentials[Symbol.asyncDispose]();
 await redis[Symbol.asyncDispose]();
 process.exit(0);

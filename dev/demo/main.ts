@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readFlags } from '@flux-dispatch/testbed/flags';
 import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
 import { runDemo } from './demo.ts';
 
@@ -17,12 +17,20 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+const USAGE = `Usage: npm run demo -- [--once]
+
+Starts ingest, dispatcher, board, a Redis and a stand-in for GitHub, sends events, and shows what becomes of each.
+
+  --once  end after that, with exit code 0 only if everything went as it should
+  --help  print this
+`;
+const { once } = readFlags(USAGE, { once: { type: 'boolean', default: false } });
+
 try {
-  const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
   const succeeded = await runDemo({
     given: redisEnvironment(process.env),
     path: process.env['PATH'],
-    once: values.once,
+    once,
     interrupted: interruption.signal,
     print,
   });

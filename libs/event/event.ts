@@ -8,12 +8,12 @@ const text = z
 
 const eventSchema = z.object({
   involvedObject: z.object({
-    kind: z.string().min(1),
-    name: z.string().min(1),
+    kind: z.string().min(1, 'is empty'),
+    name: z.string().min(1, 'is empty'),
     namespace: text,
     uid: text,
   }),
-  reason: z.string().min(1),
+  reason: z.string().min(1, 'is empty'),
   severity: text,
   // One that cannot be read counts as the arrival.
   timestamp: z

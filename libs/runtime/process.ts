@@ -34,7 +34,8 @@ export async function runProcess<Config extends ProcessConfig>(
   start: (running: RunningProcess<Config>) => Promise<void>,
 ): Promise<void> {
   const build = readBuild();
-  if (!parsed.ok) return exitOnFaults(name, parsed.faults, build);
+  const faults = [...surplusArguments(name), ...(parsed.ok ? [] : parsed.faults)];
+  if (!parsed.ok || faults.length > 0) return exitOnFaults(name, faults, build);
   const { config } = parsed;
   const log = createLogger(name, config.LOG_LEVEL);
   captureConsole(log);
@@ -85,8 +86,18 @@ export async function runProcess<Config extends ProcessConfig>(
   }
 }
 
-function exitOnFaults(name: string, faults: readonly Fault[], build: Build): never {
+/** Arguments would do nothing: whoever gives `--dry-run` must not get a dispatcher that dispatches. */
+function surplusArguments(name: string): { message: string }[] {
+  const [, , ...given] = process.argv;
+  // In an image the process' name is the command.
+  const surplus = given[0] === name ? given.slice(1) : given;
+  if (surplus.length === 0) return [];
+  const message = `${name} takes no arguments, but was given ${surplus.join(' ')}: it is configured by environment variables`;
+  return [{ message }];
+}
+
+function exitOnFaults(name: string, faults: readonly (Fault | { message: string })[], build: Build): never {
   const log = createLogger(name, 'info');
-  for (const { variable, message } of faults) log.fatal({ variable, ...build }, message);
+  for (const { message, ...where } of faults) log.fatal({ ...where, ...build }, message);
   exit(1);
 }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
+import { readFlags, wholeNumber } from '@flux-dispatch/testbed/flags';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { table } from '@flux-dispatch/testbed/table';
 import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
@@ -10,37 +11,30 @@ import { type Report, runHistory } from './run.ts';
 import { shrink } from './shrink.ts';
 import type { History, Step } from './steps.ts';
 
-const values = readFlags();
+const USAGE = `Usage: npm run simulate -- [flags]
 
-function readFlags() {
-  const options = {
-    seed: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '1' },
-    objects: { type: 'string', default: '16' },
-    weeks: { type: 'string', default: '1' },
-    shrink: { type: 'boolean', default: true },
-    mutations: { type: 'boolean', default: false },
-  } as const;
-  try {
-    return parseArgs({ options, allowNegative: true }).values;
-  } catch (error) {
-    const flags = Object.keys(options).map(name => `--${name}`);
-    process.stderr.write(`${(error as Error).message}. The flags are ${flags.join(', ')}\n`);
-    process.exit(2);
-  }
-}
+Plays the history of a cluster that a seed makes up to the real processes, and compares what GitHub received with a model.
 
-const number = (name: 'seed' | 'seeds' | 'objects' | 'weeks', max: number): number => {
-  const value = Number(values[name]);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  process.stderr.write(`--${name} must be a whole number from 1 to ${max}, not "${values[name]}"\n`);
-  process.exit(2);
-};
-const seed = number('seed', 0x7fffffff);
-const seeds = number('seeds', 1_000_000);
-const objects = number('objects', 10_000);
-// What is older than DEDUP_TTL (30 days) would be forgotten before it is sent.
-const weeks = number('weeks', 3);
+  --seed N       the first seed (1)
+  --seeds N      how many seeds (1)
+  --objects N    how many objects the cluster has (16)
+  --weeks N      how long the history is, up to 3 weeks: DEDUP_TTL is 30 days (1)
+  --no-shrink    report a difference at once, without looking for a shorter history
+  --mutations    put known faults into the sources, one at a time, and count the seeds until each is found
+  --help         print this
+`;
+const flags = readFlags(USAGE, {
+  seed: { type: 'string', default: '1' },
+  seeds: { type: 'string', default: '1' },
+  objects: { type: 'string', default: '16' },
+  weeks: { type: 'string', default: '1' },
+  shrink: { type: 'boolean', default: true },
+  mutations: { type: 'boolean', default: false },
+});
+const seed = wholeNumber('seed', flags.seed, 0x7fffffff);
+const seeds = wholeNumber('seeds', flags.seeds, 1_000_000);
+const objects = wholeNumber('objects', flags.objects, 10_000);
+const weeks = wholeNumber('weeks', flags.weeks, 3);
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 await using redis = await acquireRedis({
@@ -48,7 +42,7 @@ await using redis = await acquireRedis({
   urlAlone: true,
   path: process.env['PATH'],
 });
-if (values.mutations) await findMutations();
+if (flags.mutations) await findMutations();
 else await simulate();
 
 async function simulate(): Promise<void> {
@@ -66,7 +60,7 @@ async function simulate(): Promise<void> {
 
     process.exitCode = 1;
     for (const { what } of differences.slice(0, 5)) print(`  ${what}`);
-    if (values.shrink) {
+    if (flags.shrink) {
       const shortest = await shrink(history, report, run);
       print(`The shortest history that was found (${JSON.stringify(history.settings)}):`);
       for (const step of shortest.history.steps) print(`  ${describe(step)}`);
@@ -100,7 +94,7 @@ async function seedsUntilFound(mutation: Mutation): Promise<number | undefined> 
     } catch (error) {
       const { stdout } = error as { stdout?: string };
       // A run that fails otherwise has found nothing.
-      if (!stdout?.includes('differences')) throw error;
+      if (!stdout?.includes('Replay it with')) throw error;
       return tried;
     }
   }
