@@ -128,7 +128,8 @@ export function injectFaults(faults: FaultRules, closing: AbortSignal): Middlewa
       if ('latencyMs' in fault) {
         if (fault.afterHandling) answerLateMs += fault.latencyMs;
         else await wait(fault.latencyMs);
-        if (closing.aborted) return drop();
+        // A client that has gone meanwhile has not sent its body.
+        if (closing.aborted || ctx.socket.destroyed) return drop();
       } else if ('drop' in fault) {
         if (fault.afterHandling) await next();
         return drop();

@@ -19,11 +19,16 @@ const WEEK = 7 * DAY;
 export function createHistory({ seed, objects, weeks, now }: HistoryOptions): History {
   const random = createRandom(seed);
   const start = now - DAY - weeks * WEEK;
-  const lives = Array.from({ length: objects }, (_, index) =>
-    random.chance(60)
-      ? kustomization(random, `app-${index}`, start, weeks * WEEK)
-      : helmRelease(random, `app-${index}`, start, weeks * WEEK),
-  );
+  const lives = Array.from({ length: objects }, (_, index) => {
+    const life = { start, length: weeks * WEEK };
+    // In two clusters, each of which has its own life.
+    if (random.chance(10)) {
+      const name = `twin-${index}`;
+      return ['north', 'south'].flatMap(cluster => kustomization(random, { ...life, name, cluster }));
+    }
+    const own = { ...life, name: `app-${index}` };
+    return random.chance(60) ? kustomization(random, own) : helmRelease(random, own);
+  });
   const posts = lives.flat().sort((a, b) => a.arrival - b.arrival);
   // A delay is measured by the clock of the dispatcher that looks, so one of them has the right time.
   const skew = (): [number, number] => [0, random.pick([0, -60, 90, -600, -100, 3900])];
@@ -38,7 +43,7 @@ export function createHistory({ seed, objects, weeks, now }: HistoryOptions): Hi
   };
 }
 
-/** Lays time, restarts and a GitHub that is away between the posts. */
+/** Lays time, restarts and the moods of GitHub between the posts. */
 function withTroubles(random: Random, arrivals: readonly Arrival[]): Step[] {
   const steps: Step[] = [];
   let passed = arrivals[0]?.arrival ?? 0;
@@ -51,15 +56,18 @@ function withTroubles(random: Random, arrivals: readonly Arrival[]): Step[] {
     steps.push(post);
     const dice = random.int(1, 1000);
     if (!down && dice <= 2) {
-      steps.push({ kind: 'settle' }, { kind: 'github', up: false });
+      const mood = random.pick(['slow', 'away', 'away', 'limiting', 'proxied'] as const);
+      steps.push({ kind: 'settle' }, { kind: 'github', mood });
       down = true;
     } else if (down && dice <= 60) {
-      steps.push({ kind: 'github', up: true });
+      steps.push({ kind: 'github', mood: 'well' });
       down = false;
-    } else if (dice > 998 && index > 0) {
+    } else if (dice === 1000) {
+      steps.push({ kind: 'redis' });
+    } else if (dice > 997 && index > 0) {
       const app = random.pick(['ingest', 'dispatcher'] as const);
       steps.push({ kind: 'stop', app, signal: random.pick(['SIGKILL', 'SIGTERM'] as const) });
-    } else if (dice > 995 && !down) {
+    } else if (dice > 994 && !down) {
       steps.push({ kind: 'settle' });
     }
   });

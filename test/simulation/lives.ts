@@ -25,14 +25,14 @@ interface Alert {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-function alertsOf(random: Random, name: string): readonly Alert[] {
+function alertsOf(random: Random, { name, cluster }: LifeOptions): readonly Alert[] {
   const repo = `Altinn/${random.pick(['one', 'two', 'Three'])}`;
   const repos = random.chance(10) ? `${repo}, Altinn/other` : repo;
   const own = {
     dispatch_repo: repos,
     product: 'product',
     env: 'at23',
-    ...(random.chance(30) && { cluster: name }),
+    ...(cluster === undefined ? random.chance(30) && { cluster: name } : { cluster }),
   };
   const success: Alert = { severity: 'info', metadata: { ...own, dispatch_event: 'flux-deploy' } };
   const failure = (severity: 'info' | 'error'): Alert => ({
@@ -55,14 +55,26 @@ function alertsOf(random: Random, name: string): readonly Alert[] {
   ]);
 }
 
+export interface LifeOptions {
+  readonly name: string;
+  /** Of its Alerts. Default: they name none, or one that no other object has. */
+  readonly cluster?: string;
+  /** Seconds since the epoch. */
+  readonly start: number;
+  /** In seconds. */
+  readonly length: number;
+}
+
 /** Collects the events of one object: each goes through each of its Alerts, and reaches ingest now or some seconds late. */
-function createLife(random: Random, kind: ControllerEvent['kind'], name: string, start: number) {
-  const alerts = alertsOf(random, name);
+function createLife(random: Random, kind: ControllerEvent['kind'], options: LifeOptions) {
+  const { name, cluster, start } = options;
+  const alerts = alertsOf(random, options);
   const clock = random.pick([0, 0, 0, -300, 45]);
   // Where a clock differs or is missing, the order of the arrivals is all that there is.
   const timeless = random.chance(15) ? random.pick(['none', 'future'] as const) : undefined;
   const posts: Arrival[] = [];
-  let uid = uidOf(name, 0);
+  const uidOf = (generation: number) => uuid(`uid ${name} ${cluster ?? ''} ${generation}`);
+  let uid = uidOf(0);
   let recreated = 0;
   let time = start + random.int(0, DAY);
   return {
@@ -75,7 +87,7 @@ function createLife(random: Random, kind: ControllerEvent['kind'], name: string,
       time += random.int(from, to);
     },
     recreate() {
-      uid = uidOf(name, ++recreated);
+      uid = uidOf(++recreated);
     },
     emit(
       reason: string,
@@ -115,8 +127,9 @@ const INTERVALS: readonly [readonly [number, string], ...(readonly [number, stri
 ];
 
 /** The life of a Kustomization, some weeks long, as ingest sees it. */
-export function kustomization(random: Random, name: string, start: number, length: number): Arrival[] {
-  const life = createLife(random, 'Kustomization', name, start);
+export function kustomization(random: Random, options: LifeOptions): Arrival[] {
+  const { name, start, length } = options;
+  const life = createLife(random, 'Kustomization', options);
   const [interval, next] = random.pick(INTERVALS);
   const oci = random.chance(50);
   let artifact = 0;
@@ -204,8 +217,9 @@ export function kustomization(random: Random, name: string, start: number, lengt
 }
 
 /** The life of a HelmRelease. */
-export function helmRelease(random: Random, name: string, start: number, length: number): Arrival[] {
-  const life = createLife(random, 'HelmRelease', name, start);
+export function helmRelease(random: Random, options: LifeOptions): Arrival[] {
+  const { name, start, length } = options;
+  const life = createLife(random, 'HelmRelease', options);
   let chart = 0;
   let release = 1;
   const revision = () => ({ revision: `1.4.${chart}`, 'app-version': '9' });
@@ -251,7 +265,7 @@ export function helmRelease(random: Random, name: string, start: number, length:
       }
       succeed('UpgradeSucceeded', 'upgrade');
     } else {
-      // The release is uninstalled, and installed anew with the same first words.
+      // The release is uninstalled, and installed again with the same first words.
       life.emit(
         'UninstallSucceeded',
         'info',
@@ -271,7 +285,7 @@ function hex(text: string, length: number): string {
   return createHash('sha256').update(text).digest('hex').slice(0, length);
 }
 
-function uidOf(name: string, generation: number): string {
-  const digits = hex(`uid ${name} ${generation}`, 32);
+function uuid(text: string): string {
+  const digits = hex(text, 32);
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

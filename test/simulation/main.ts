@@ -4,7 +4,6 @@ import { promisify } from 'node:util';
 import { readFlags, wholeNumber } from '@flux-dispatch/testbed/flags';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { table } from '@flux-dispatch/testbed/table';
-import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
 import { createHistory } from './history.ts';
 import { MUTATIONS, type Mutation, mutatedTree } from './mutations.ts';
 import { type Report, runHistory } from './run.ts';
@@ -37,17 +36,14 @@ const objects = wholeNumber('objects', flags.objects, 10_000);
 const weeks = wholeNumber('weeks', flags.weeks, 3);
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
-await using redis = await acquireRedis({
-  given: redisEnvironment(process.env),
-  urlAlone: true,
-  path: process.env['PATH'],
-});
+const path = process.env['PATH'];
+await using redis = await acquireRedis({ path, controllable: true, appendfsync: 'always' });
 if (flags.mutations) await findMutations();
 else await simulate();
 
 async function simulate(): Promise<void> {
   const now = Math.floor(Date.now() / 1000);
-  const run = (history: History): Promise<Report> => runHistory(redis.url, history);
+  const run = (history: History): Promise<Report> => runHistory(redis, history);
   for (let each = seed; each < seed + seeds; each++) {
     const history = createHistory({ seed: each, objects, weeks, now });
     const startedAt = Date.now();
@@ -88,9 +84,8 @@ async function seedsUntilFound(mutation: Mutation): Promise<number | undefined> 
   const main = join(tree.path, 'test/simulation/main.ts');
   for (let tried = 1; tried <= seeds; tried++) {
     const options = ['--seed', `${seed + tried - 1}`, '--objects', `${objects}`, '--weeks', `${weeks}`];
-    const env = { PATH: process.env['PATH'], REDIS_URL: redis.url };
     try {
-      await promisify(execFile)(process.execPath, [main, ...options, '--no-shrink'], { env });
+      await promisify(execFile)(process.execPath, [main, ...options, '--no-shrink'], { env: { PATH: path } });
     } catch (error) {
       const { stdout } = error as { stdout?: string };
       // A run that fails otherwise has found nothing.

@@ -18,6 +18,8 @@ export interface Expected {
   readonly object: string;
   /** must: once. may: it was superseded while it may have been on its way. never: superseded while it could not be sent. */
   fate: 'must' | 'may' | 'never';
+  /** A dispatcher was killed that may have had it in hand: what GitHub took, nobody noted. */
+  mayRepeat: boolean;
   /** Milliseconds since the epoch, before which it is not sent. */
   readonly notBefore: number;
 }
@@ -152,6 +154,7 @@ export function createModel(settings: ModelSettings) {
       ...{ class: eventClass, time, object },
       // One that arrives after the success that ended its outage is superseded at its first attempt.
       fate: eventClass === 'failure' && (healthy.get(object)?.time ?? 0) > time ? 'never' : 'must',
+      mayRepeat: false,
       notBefore: event.reason === 'DependencyNotReady' ? sentAt + settings.graceMs : 0,
     });
   }
@@ -206,6 +209,9 @@ export function createModel(settings: ModelSettings) {
     /** Everything that was accepted so far has been sent or superseded. */
     settle() {
       for (const dispatch of dispatches) sent.add(dispatch);
+    },
+    dispatcherKilled() {
+      for (const dispatch of dispatches) dispatch.mayRepeat ||= !sent.has(dispatch);
     },
     github(up: boolean) {
       githubUp = up;

@@ -24,6 +24,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "const uid = '';",
   },
   {
+    name: 'the identity does not hold the cluster',
+    file: 'libs/routing/identity.ts',
+    find: 'const object = [cluster, product,',
+    replace: 'const object = [product,',
+  },
+  {
     name: 'only its claim remembers what was delivered',
     file: 'libs/queue/settle.lua',
     find: "if ARGV[6] == '1' then",

@@ -1,6 +1,7 @@
+import type { ControllableRedis } from '@flux-dispatch/testbed/test-redis';
 import { createModel, type Outcome } from './model.ts';
-import type { History, Post } from './steps.ts';
-import { LIMITS, startWorld, type World } from './world.ts';
+import type { History, Mood, Post } from './steps.ts';
+import { LIMITS, startWorld } from './world.ts';
 
 /** What happened otherwise than the model says. */
 export interface Difference {
@@ -16,22 +17,15 @@ export interface Report {
 }
 
 /** Runs a history against the real processes and holds what they do against the model. */
-export async function runHistory(redisUrl: string, history: History): Promise<Report> {
-  await using world = await startWorld(redisUrl, history.settings);
-  return await replay(world, history, '');
-}
-
-/** @param suffix makes the objects of a run its own, where one world serves several */
-export async function replay(world: World, { settings, steps }: History, suffix: string): Promise<Report> {
+export async function runHistory(redis: ControllableRedis, { settings, steps }: History): Promise<Report> {
+  await using world = await startWorld(redis, settings);
   const model = createModel({ ...LIMITS, maxStreams: settings.DEDUP_MAX_ENTRIES });
   const differences: Difference[] = [];
-  const before = world.github.dispatches.length;
   let posts = 0;
 
   async function post(step: Post): Promise<void> {
-    const name = `${step.object}${suffix}`;
     const sentAt = Date.now();
-    const { answer, certain } = await world.post(step, name);
+    const { answer, certain } = await world.post(step);
     posts++;
     const { outcome, dispatch_id, dispatches } = answer.body;
     const repos = (step.event.metadata['dispatch_repo'] ?? '').split(',').map(repo => repo.trim());
@@ -56,16 +50,21 @@ export async function replay(world: World, { settings, steps }: History, suffix:
   }
 
   let isGitHubUp = true;
+  let restart = Promise.resolve();
+  const stop = async (app: 'ingest' | 'dispatcher', signal: NodeJS.Signals) => {
+    await world.stop(app, signal);
+    if (app === 'dispatcher' && signal === 'SIGKILL') model.dispatcherKilled();
+  };
   const settle = async () => {
     // Nothing settles without GitHub.
     if (!isGitHubUp) return;
     await world.settle();
     model.settle();
   };
-  const setGitHub = (up: boolean) => {
-    isGitHubUp = up;
-    world.setGitHub(up);
-    model.github(up);
+  const setGitHub = (mood: Mood) => {
+    isGitHubUp = mood === 'well' || mood === 'slow';
+    world.setGitHub(mood);
+    model.github(isGitHubUp);
   };
 
   for (const part of inParts(steps)) {
@@ -76,7 +75,10 @@ export async function replay(world: World, { settings, steps }: History, suffix:
           for (const step of own) await post(step);
         }),
       );
-    } else if (part.kind === 'pass') {
+      continue;
+    }
+    await restart;
+    if (part.kind === 'pass') {
       // What waits for seconds does not wait for hours.
       if (model.waits()) await settle();
       await world.pass(part.ms);
@@ -84,33 +86,35 @@ export async function replay(world: World, { settings, steps }: History, suffix:
     } else if (part.kind === 'settle') {
       await settle();
     } else if (part.kind === 'github') {
-      setGitHub(part.up);
+      setGitHub(part.mood);
+    } else if (part.kind === 'redis') {
+      restart = world.restartRedis();
     } else {
-      await world.stop(part.app, part.signal);
+      restart = stop(part.app, part.signal);
     }
   }
 
   // A history that was shortened may end in the middle of something.
-  setGitHub(true);
+  await restart;
+  setGitHub('well');
   await settle();
 
   const received = Map.groupBy(
-    world.github.dispatches.slice(before),
+    world.github.dispatches,
     ({ client_payload }) => client_payload['dispatch_id'],
   );
-  for (const { dispatchId, what, object, fate } of model.dispatches) {
+  for (const { dispatchId, what, object, fate, mayRepeat } of model.dispatches) {
     const times = received.get(dispatchId)?.length ?? 0;
     received.delete(dispatchId);
     const name = object.split('|')[4] ?? '';
     if (fate === 'must' && times === 0) differences.push({ object: name, what: `${what}: never sent` });
     if (fate === 'never' && times > 0)
       differences.push({ object: name, what: `${what}: sent, though its object had recovered` });
-    if (times > 1) differences.push({ object: name, what: `${what}: sent ${times} times` });
+    if (times > (mayRepeat ? 2 : 1)) differences.push({ object: name, what: `${what}: sent ${times} times` });
   }
   for (const [id, [dispatch]] of received) {
     const name = String(dispatch?.client_payload['kustomization_name']);
-    const object = suffix === '' ? name : name.slice(0, -suffix.length);
-    differences.push({ object, what: `dispatch ${id} (${name}) was sent, and never accepted` });
+    differences.push({ object: name, what: `dispatch ${id} (${name}) was sent, and never accepted` });
   }
   return { differences, posts, dispatches: model.dispatches.length };
 }

@@ -30,10 +30,7 @@ export async function shrink(
   for (let size = Math.ceil(best.history.steps.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let from = 0; from < best.history.steps.length; ) {
       const { steps } = best.history;
-      // The last step is always that all has settled.
-      const shorter = steps.filter(
-        (_, index) => index < from || index >= from + size || index === steps.length - 1,
-      );
+      const shorter = steps.filter((_, index) => index < from || index >= from + size);
       const differs = shorter.length < steps.length && (await attempt(shorter));
       if (!differs) from += size;
     }

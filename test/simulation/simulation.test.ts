@@ -1,3 +1,4 @@
+import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { expect, inject, test } from 'vitest';
 import { createHistory } from './history.ts';
 import { runHistory } from './run.ts';
@@ -9,7 +10,12 @@ test.each([7])(
   async seed => {
     const now = Math.floor(Date.now() / 1000);
     const history = createHistory({ seed, objects: 6, weeks: 1, now });
-    const { differences, dispatches } = await runHistory(inject('redisUrl'), history);
+    await using redis = await acquireRedis({
+      path: inject('path'),
+      controllable: true,
+      appendfsync: 'always',
+    });
+    const { differences, dispatches } = await runHistory(redis, history);
     expect(differences).toEqual([]);
     expect(dispatches).toBeGreaterThan(10);
   },

@@ -21,14 +21,25 @@ export interface Post {
   readonly delivery: 'once' | 'lost' | 'both';
 }
 
-/** One thing after another; the posts of different objects between two other steps run side by side. */
+/**
+ * How GitHub answers dispatches: away with 503, limiting with 429, and behind a proxy that answers 200 with a page of its
+ * own. Those three deliver nothing.
+ */
+export type Mood = 'well' | 'slow' | 'away' | 'limiting' | 'proxied';
+
+/**
+ * One thing after another; the posts of different objects between two other steps run side by side, and the restart before
+ * them while they run.
+ */
 export type Step =
   | Post
   /** So long passes for what Redis remembers, in milliseconds. */
   | { readonly kind: 'pass'; readonly ms: number }
   /** Every dispatch that waits has been sent, or has ended otherwise. */
   | { readonly kind: 'settle' }
-  | { readonly kind: 'github'; readonly up: boolean }
+  | { readonly kind: 'github'; readonly mood: Mood }
+  /** Redis is killed, and started again with what it had on disk. */
+  | { readonly kind: 'redis' }
   | { readonly kind: 'stop'; readonly app: 'ingest' | 'dispatcher'; readonly signal: 'SIGKILL' | 'SIGTERM' };
 
 export interface Settings {

@@ -2,14 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sign } from '@flux-dispatch/event/signature';
+import type { FaultRule } from '@flux-dispatch/github-stub/faults';
 import { type GitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import { fluxEvent, type IngestAnswer, postSigned } from '@flux-dispatch/testbed/flux';
 import { type Dispatcher, type Ingest, type System, startSystem } from '@flux-dispatch/testbed/system';
+import type { ControllableRedis } from '@flux-dispatch/testbed/test-redis';
 import { NotYet, until } from '@flux-dispatch/testbed/until';
 import { Redis } from 'ioredis';
 import type { ModelSettings } from './model.ts';
-import type { Post, Settings } from './steps.ts';
+import type { Mood, Post, Settings } from './steps.ts';
 
 const CLOCK = pathToFileURL(join(import.meta.dirname, 'skewed-clock.mjs')).href;
 
@@ -25,16 +27,28 @@ export const LIMITS = {
 export interface World extends AsyncDisposable {
   readonly github: GitHubStub;
   /** Posts until there is an answer. `certain` is false where an earlier try had none, or there were two at once. */
-  post(post: Post, name: string): Promise<{ answer: IngestAnswer; certain: boolean }>;
+  post(post: Post): Promise<{ answer: IngestAnswer; certain: boolean }>;
   /** Makes all that Redis remembers so much older. */
   pass(ms: number): Promise<void>;
-  setGitHub(up: boolean): void;
+  setGitHub(mood: Mood): void;
+  /** Resolves when another replica has taken its place. */
   stop(app: 'ingest' | 'dispatcher', signal: NodeJS.Signals): Promise<void>;
+  /** Kills Redis and starts it again. Resolves when it answers. */
+  restartRedis(): Promise<void>;
   /** Waits until nothing waits to be sent. */
   settle(): Promise<void>;
 }
 
-export async function startWorld(redisUrl: string, settings: Settings): Promise<World> {
+const MOODS: Readonly<Record<Mood, FaultRule['action'] | undefined>> = {
+  well: undefined,
+  slow: { latencyMs: 300 },
+  away: { status: 503 },
+  limiting: { status: 429, headers: { 'retry-after': '1' } },
+  proxied: { status: 200, body: '<html>Sign in</html>' },
+};
+
+export async function startWorld(server: ControllableRedis, settings: Settings): Promise<World> {
+  const redisUrl = server.url;
   await using stack = new AsyncDisposableStack();
   const credentials: Credentials = stack.use(await createCredentials());
   const github = stack.use(await startGitHubStub(credentials.stub));
@@ -63,11 +77,10 @@ export async function startWorld(redisUrl: string, settings: Settings): Promise<
   const acquired = stack.move();
   return {
     github,
-    async post({ event, delivery }, name) {
+    async post({ event, delivery }) {
       const { timestamp, ...rest } = event;
       const body = fluxEvent({
         ...rest,
-        name,
         timestamp: timestamp === undefined ? null : new Date(timestamp * 1000),
       });
       const signature = sign(body, Buffer.from(credentials.token));
@@ -89,8 +102,13 @@ export async function startWorld(redisUrl: string, settings: Settings): Promise<
     async pass(ms) {
       await age(redis, prefix, ms);
     },
-    setGitHub(up) {
-      github.setFaults(up ? [] : [{ match: { method: 'POST', path: '/repos/' }, action: { status: 503 } }]);
+    setGitHub(mood) {
+      const action = MOODS[mood];
+      github.setFaults(action ? [{ match: { method: 'POST', path: '/repos/' }, action }] : []);
+    },
+    async restartRedis() {
+      await server.control.kill();
+      await server.control.start();
     },
     async stop(app, signal) {
       const index = restarts++ % 2;
