@@ -61,7 +61,7 @@ describe('a wrong environment names the variable and what it must be', () => {
     [{ ...none, BOARD_ADDR: '0.0.0.0:3000' }, ['BOARD_ADDR must be a loopback address']],
     [{ ...none, BOARD_ADDR: '127.0.0.1.example:3000' }, ['BOARD_ADDR must be a loopback address']],
     [{ ...none, BOARD_ADDR: '3000' }, ['BOARD_ADDR must be an address such as']],
-    [{ ...none, BOARD_READ_ONLY: 'yes' }, ['BOARD_READ_ONLY must be true or false']],
+    [{ ...none, BOARD_READ_ONLY: 'yes' }, ['BOARD_READ_ONLY must be true, false, 1 or 0']],
   ])('%o', (env, must) => {
     expect(faultsOf(env)).toEqual(must.map(message => expect.stringContaining(message)));
   });

@@ -1,4 +1,4 @@
-import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
+import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis-config';
 import {
   type ConfigOf,
   type Environment,

@@ -4,7 +4,6 @@ import { refusalOf } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Attempt, Cause, UnreadableAttempt } from './attempt.ts';
 import type { Report } from './report.ts';
-import { isRefusedForNow } from './until-taken.ts';
 
 export interface BurialDependencies {
   readonly claims: Pick<Claims, 'settleDead'>;
@@ -42,10 +41,13 @@ export function createBurial(dependencies: BurialDependencies): Burial {
       await claims.settleDead(id, dedupId, config.DEAD_LETTER_COOLDOWN, job.timestamp);
     } catch (error) {
       const refusal = refusalOf(error);
-      if (!refusal || isRefusedForNow(error)) throw error;
+      if (!refusal || refusal.passes) throw error;
       // As where the claim's key holds something else: Redis would refuse for ever, and the job would never end.
       const { reason, remedy } = refusal;
-      log.warn({ dispatch_id: id, dedup_id: dedupId, reason }, `The claim of a dead letter stays: ${remedy}`);
+      log.warn(
+        { dispatch_id: id, dedup_id: dedupId, reason },
+        `The claim of this dead letter got no cooldown, so it does not expire. ${remedy}`,
+      );
     }
   }
 

@@ -77,7 +77,7 @@ test.each([
 });
 
 describe('a wrong environment names the variable and what it must be', () => {
-  const duration = 'must be a duration such as 500ms, 10s, 5m, 24h or 14d';
+  const duration = 'must be a duration such as 500ms, 10s, 24h, 14d or 1h30m';
   test.each([
     ['GITHUB_APP_ID', '', 'is required, unless DRY_RUN=true'],
     ['GITHUB_APP_ID', 'my app', "must be the GitHub App's id or client id"],
@@ -102,7 +102,7 @@ describe('a wrong environment names the variable and what it must be', () => {
     ['DISPATCH_RETRY_WINDOW', '1w', duration],
     ['DISPATCH_RATE', '8', 'must be a number of calls per duration such as 8/3s, or off, not "8"'],
     ['DEAD_LETTER_COOLDOWN', '-1s', duration],
-    ['DRY_RUN', 'yes', 'must be true or false, not "yes"'],
+    ['DRY_RUN', 'yes', 'must be true, false, 1 or 0, not "yes"'],
     ['REDIS_URL', 'cache', 'must be redis://host:6379'],
   ])('%s=%s', (variable, value, must) => {
     const faults = faultsOf({ ...REQUIRED, [variable]: value });

@@ -1,6 +1,6 @@
 import { ALLOWED_OWNERS_VARIABLE } from '@flux-dispatch/github/allowed-owners';
 import { parsePrivateKey } from '@flux-dispatch/github/private-key';
-import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
+import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis-config';
 import {
   type Environment,
   PROCESS_VARIABLES,

@@ -90,7 +90,7 @@ async function redrive(
     },
     {
       for: 'the dispatch that died to end',
-      otherwise: 'its entry stays where it was, retry it in a minute',
+      otherwise: 'the dead letter stays on the board, retry it in a minute',
       ...{ everyMs: LOOK_AGAIN_MS, patienceMs: ENDING_WITHIN_MS, log, about: { dispatch_id } },
     },
   );

@@ -283,7 +283,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
         end: 'UnrecoverableError',
         line: givenUp(
           'It was internal',
-          expect.stringMatching(/bug of flux-dispatch.*DISPATCH_RETRY_WINDOW/),
+          expect.stringMatching(/bug in flux-dispatch.*DISPATCH_RETRY_WINDOW/),
         ),
         steps: ['GitHub', 'TIME', bury(), cooldown(NOW - 6 * HOUR_MS - 1)],
         counted: [dead('internal'), failed('internal'), duration('internal')],
@@ -338,7 +338,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'UnrecoverableError',
         line: givenUp(
-          expect.stringContaining('too long ago to be news'),
+          expect.stringContaining('too long ago to be sent'),
           expect.stringContaining('Retry sends it'),
         ),
         steps: ['TIME', bury(), cooldown(NOW - 24 * HOUR_MS - 1)],

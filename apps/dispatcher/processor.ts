@@ -1,12 +1,14 @@
+import { wellFormed } from '@flux-dispatch/event/well-formed';
 import { isAllowedOwner } from '@flux-dispatch/github/allowed-owners';
 import { isRepository } from '@flux-dispatch/github/repository';
 import type { Verdict } from '@flux-dispatch/github/verdict';
 import type { Claims } from '@flux-dispatch/queue/claims';
+import { isConnectionError } from '@flux-dispatch/queue/connection-error';
 import type { DeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
 import type { PaceGate } from '@flux-dispatch/queue/limiter';
 import { GaveUpWaiting } from '@flux-dispatch/queue/patience';
-import { isConnectionError } from '@flux-dispatch/queue/redis';
+import { refusalOf } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { DelayedError, RateLimitError, UnrecoverableError } from 'bullmq';
 import type { Attempt, Cause, DispatchJob, TakenJob, UnreadableAttempt } from './attempt.ts';
@@ -15,8 +17,6 @@ import { createDelivered } from './delivered.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import type { RateLimitPause } from './pause.ts';
 import { createReport } from './report.ts';
-import { isRefusedForNow } from './until-taken.ts';
-import { wellFormed } from './well-formed.ts';
 
 export interface ProcessorDependencies {
   /** undefined in a dry run. */
@@ -182,14 +182,14 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
   }
 
   /** Ends an attempt that came to no verdict, because Redis refused a step of it or our own code failed. */
-  async function recover(attempt: Attempt | UnreadableAttempt, error: unknown): Promise<never> {
+  async function endWithoutVerdict(attempt: Attempt | UnreadableAttempt, error: unknown): Promise<never> {
     if (error instanceof RateLimitError || error instanceof DelayedError) throw error;
     if (error instanceof UnrecoverableError) throw error;
     // These are in the log already.
     if (error instanceof Retry || error instanceof GaveUpWaiting || isConnectionError(error)) throw error;
     const { id, dispatch } = attempt;
     const { message } = error as Error;
-    if (isRefusedForNow(error) || !dispatch) {
+    if (refusalOf(error)?.passes || !dispatch) {
       const fields = { dispatch_id: id, error: message };
       log.warn(fields, 'Redis refused a step of the attempt: the dispatch goes back to its queue');
       throw error;
@@ -205,28 +205,28 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     const parsed = parseDispatch(job.data);
     if (!parsed.ok) {
       const attempt = { job, id, dispatch: undefined };
-      return giveUp(attempt, unreadable(parsed.fault)).catch(error => recover(attempt, error));
+      return giveUp(attempt, unreadable(parsed.fault)).catch(error => endWithoutVerdict(attempt, error));
     }
     const attempt = { job, id, dispatch: parsed.dispatch };
-    return run(attempt, taken).catch(error => recover(attempt, error));
+    return run(attempt, taken).catch(error => endWithoutVerdict(attempt, error));
   };
 }
 
 const EXPIRED_HINT =
-  'It was tried until DISPATCH_RETRY_WINDOW was over. Check GitHub and the network, then retry.';
+  'Every attempt within DISPATCH_RETRY_WINDOW failed. Check GitHub and the network, then retry.';
 
 const BUG_HINT =
-  'This is a bug of flux-dispatch, and lasted until DISPATCH_RETRY_WINDOW was over. Report it with the log lines of this dispatch_id, and retry with a version that mends it.';
+  'This is a bug in flux-dispatch: every attempt within DISPATCH_RETRY_WINDOW failed. Report it with the log lines of this dispatch_id, and retry after upgrading to a version that fixes it.';
 
 const TOO_OLD: Cause = {
   code: 'internal',
-  message: 'This failure was queued too long ago to be news',
-  hint: 'It may come from a restored backup of Redis. Retry sends it all the same; otherwise remove it.',
+  message: 'This failure was queued too long ago to be sent automatically',
+  hint: 'It may come from a restored backup of Redis. Press Retry to send it anyway, or remove it.',
 };
 
 const STALLED: Cause = {
   code: 'internal',
-  message: `Its worker died on it more than ${MAX_STALLED} times in one attempt`,
+  message: `The worker crashed more than ${MAX_STALLED} times in one attempt at this dispatch`,
   hint: "Look for what kills the dispatcher (memory limit, liveness probe) in its pods' events, then retry.",
 };
 
@@ -242,7 +242,7 @@ function notAllowed({ repo }: Dispatch): Cause {
 function unreadable(fault: string): Cause {
   return {
     code: 'internal',
-    message: `The job is no dispatch that this version can read: ${fault}`,
-    hint: 'Upgrade the dispatcher to the version of ingest, then retry. If ingest did not queue it, discard it.',
+    message: `This version cannot read the job as a dispatch: ${fault}`,
+    hint: 'Upgrade the dispatcher to the version of ingest, then retry. If ingest did not queue it, remove it.',
   };
 }

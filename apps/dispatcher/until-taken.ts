@@ -1,14 +1,8 @@
 import { repeat } from '@flux-dispatch/queue/patience';
+import { refusalOf } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
 
-/** What a Redis answers that is reachable but takes no writes for now: without replicas, with a full disk, in a failover. */
-const REFUSED_FOR_NOW = /^(NOREPLICAS|MISCONF|READONLY|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
 const ASK_AGAIN_MS = 250;
-
-/** Whether Redis refused something that it will take later, as it is. */
-export function isRefusedForNow(error: unknown): boolean {
-  return error instanceof Error && REFUSED_FOR_NOW.test(error.message);
-}
 
 export interface UntilTaken {
   readonly log: Pick<Logger, 'warn'>;
@@ -27,7 +21,7 @@ export async function untilTaken(write: () => Promise<void>, options: UntilTaken
     write().then(
       () => true,
       (error: unknown) => {
-        if (!isRefusedForNow(error)) throw error;
+        if (!refusalOf(error)?.passes) throw error;
         return undefined;
       },
     );

@@ -1,6 +1,6 @@
+import { isConnectionError } from '@flux-dispatch/queue/connection-error';
 import { DISPATCH_QUEUE } from '@flux-dispatch/queue/keys';
 import { WORKER_LIMITER } from '@flux-dispatch/queue/limiter';
-import { isConnectionError } from '@flux-dispatch/queue/redis';
 import { refusalOf } from '@flux-dispatch/queue/refusals';
 import { TolerantWorker } from '@flux-dispatch/queue/tolerant';
 import type { Logger } from '@flux-dispatch/runtime/log';

@@ -26,7 +26,7 @@ export interface Answer {
  */
 export function unavailable({ reason }: Unavailable): Answer {
   const message =
-    'the event was not queued because the queue is unavailable at the moment: Flux sends it again by itself';
+    'the event was not queued because the queue is temporarily unavailable: Flux retries it automatically';
   return { outcome: 'queue_unavailable', message, detail: reason };
 }
 

@@ -25,7 +25,7 @@ export function authenticate(
 }
 
 /** Whether no body whatever could make up for the signature, so that none needs to be read. */
-export function isHopeless(
+export function cannotBeValid(
   signature: string,
   { ALLOW_UNSIGNED }: { readonly ALLOW_UNSIGNED: boolean },
 ): boolean {

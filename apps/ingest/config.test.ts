@@ -117,7 +117,7 @@ describe('a wrong environment names the variable and what it must be', () => {
     ['HMAC_TOKEN_PATH', '', 'is required, unless ALLOW_UNSIGNED=true'],
     ['HMAC_TOKEN_PATH', '/absent', 'must name a readable file: /absent does not exist'],
     ['HMAC_TOKEN_PATH', file('blank', '\n'), 'is empty: it must hold the token of the Flux Provider'],
-    ['ALLOW_UNSIGNED', 'yes', 'must be true or false, not "yes"'],
+    ['ALLOW_UNSIGNED', 'yes', 'must be true, false, 1 or 0, not "yes"'],
     [
       'REDIS_URL',
       'localhost:6379',
@@ -130,7 +130,7 @@ describe('a wrong environment names the variable and what it must be', () => {
     ['LISTEN_ADDR', '8080', 'must be an address such as :8080 or 127.0.0.1:8080, not "8080"'],
     ['METRICS_ADDR', ':70000', 'must be an address such as :8080 or 127.0.0.1:8080, not ":70000"'],
     ['LOG_LEVEL', 'verbose', 'must be trace or debug or info or warn or error or fatal, not "verbose"'],
-    ['SHUTDOWN_TIMEOUT', '25', 'must be a duration such as 500ms, 10s, 5m, 24h or 14d'],
+    ['SHUTDOWN_TIMEOUT', '25', 'must be a duration such as 500ms, 10s, 24h, 14d or 1h30m'],
     ['ALLOWED_OWNERS', 'Altinn,', 'must be a comma-separated list of GitHub organizations or users'],
     ['REJECT_STATUS', '400', 'must be 422 or 200, not "400"'],
     [
@@ -148,7 +148,7 @@ describe('a wrong environment names the variable and what it must be', () => {
     ['DEDUP_TTL', '366d', 'from 1ms to 365d, not "366d"'],
     ['DEDUP_MAX_ENTRIES', '0', 'must be a whole number from 1 to'],
     ['RATE_LIMIT_INTERVAL', '0s', 'must be a duration'],
-    ['QUEUE_TIMEOUT', '1ms', 'must be a duration such as 500ms, 10s, 5m, 24h or 14d, from 10ms to 24d'],
+    ['QUEUE_TIMEOUT', '1ms', 'must be a duration such as 500ms, 10s, 24h, 14d or 1h30m, from 10ms to 24d'],
   ])('%s=%s', (variable, value, must) => {
     const faults = faultsOf({ HMAC_TOKEN_PATH, [variable]: value });
     expect(faults).toEqual([{ variable, message: expect.stringContaining(must) }]);

@@ -1,4 +1,4 @@
-import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis';
+import { REDIS_VARIABLES } from '@flux-dispatch/queue/redis-config';
 import { disjointReasons, ROUTING_VARIABLES } from '@flux-dispatch/routing/config';
 import {
   type Environment,
@@ -13,6 +13,9 @@ const VARIABLES = {
   ...PROCESS_VARIABLES,
   ...REDIS_VARIABLES,
   ...ROUTING_VARIABLES,
+  DEDUP_TTL: duration({ max: '365d' }).prefault('30d'),
+  DEDUP_MAX_ENTRIES: integer(1, 10_000_000).prefault('100000'),
+  DEDUP_KEEP: duration({ min: '0s', max: '365d' }).prefault('2h'),
   REDIS_WAIT_REPLICAS: integer(0, 100).prefault('0'),
   LISTEN_ADDR: address.prefault(':8080'),
   HMAC_TOKEN_PATH: mountedFile(parseTokens).optional(),
@@ -27,5 +30,3 @@ export function parseIngestConfig(env: Environment) {
     disjointReasons,
   ]);
 }
-
-export type IngestConfig = Extract<ReturnType<typeof parseIngestConfig>, { ok: true }>['config'];

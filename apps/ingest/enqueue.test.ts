@@ -136,7 +136,7 @@ test('a recovery is noted for each of its objects, or the reason why not is give
   expect(await createRecover({ ...deps, redis: { status: 'ready' } })(recovery)).toBeUndefined();
   expect(noted).toEqual([[['a', 'b'], 41, memory]]);
   expect(await createRecover({ ...deps, redis: { status: 'end' } })(recovery)).toMatchObject({
-    reason: expect.stringContaining('Redis is away'),
+    reason: expect.stringContaining('No connection to Redis'),
   });
 });
 
@@ -147,7 +147,7 @@ describe('unavailable', () => {
   test.each<[string, string, Partial<EnqueueDependencies>]>([
     [
       'at once, while Redis is known to be away',
-      'Redis is away (reconnecting): check REDIS_URL and the Redis server',
+      'No connection to Redis: reconnecting',
       { redis: { status: 'reconnecting', wait: never }, claims: { admit: never } },
     ],
     ['when the connection breaks', 'Redis: Connection is closed.', { claims: { admit: broken } }],

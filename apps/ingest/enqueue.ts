@@ -2,6 +2,7 @@ import type { Admission, Claims, Memory } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
 import { redisUnavailable } from '@flux-dispatch/queue/redis';
+import { failureText } from '@flux-dispatch/queue/refusals';
 import type { DispatchCandidate, Recovery } from '@flux-dispatch/routing/candidate';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -111,7 +112,7 @@ async function orUnavailable<T>(
     if (result !== 'timeout') return result;
     return { kind: 'unavailable', reason: `Redis did not answer within ${timeoutMs} ms` };
   } catch (error) {
-    return { kind: 'unavailable', reason: `Redis: ${(error as Error).message}` };
+    return { kind: 'unavailable', reason: failureText(error) };
   }
 }
 

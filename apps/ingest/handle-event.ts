@@ -3,7 +3,7 @@ import { SIGNATURE_HEADER } from '@flux-dispatch/event/signature';
 import { type DecideConfig, decide } from '@flux-dispatch/routing/decide';
 import type Koa from 'koa';
 import { type Answer, answerEnqueue, unavailable } from './answer.ts';
-import { authenticate, isHopeless, signatureFault } from './authenticate.ts';
+import { authenticate, cannotBeValid, signatureFault } from './authenticate.ts';
 import { discard, readBody } from './body.ts';
 import type { Enqueue, Recover } from './enqueue.ts';
 import type { IngestMetrics } from './metrics.ts';
@@ -23,7 +23,7 @@ export async function handleEvent(
   { config, tokens, enqueue, recover, metrics }: HandleDependencies,
 ): Promise<Answer> {
   const signature = request.get(SIGNATURE_HEADER);
-  if (isHopeless(signature, config) && (request.length ?? 0) <= config.MAX_BODY_BYTES) {
+  if (cannotBeValid(signature, config) && (request.length ?? 0) <= config.MAX_BODY_BYTES) {
     discard(request.req);
     return { outcome: 'invalid_signature', message: signatureFault(signature) };
   }

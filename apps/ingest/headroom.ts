@@ -23,7 +23,7 @@ export interface WatchedHeadroom extends Headroom, Disposable {
   look(): Promise<void>;
 }
 
-interface Memory {
+interface MemoryUse {
   readonly used: number;
   /** 0: no limit. */
   readonly max: number;
@@ -37,7 +37,7 @@ export function watchHeadroom(
   redis: Pick<Redis, 'status' | 'info'>,
   log: Pick<Logger, 'warn' | 'info' | 'debug'>,
 ): WatchedHeadroom {
-  let memory: Memory = { used: 0, max: 0 };
+  let memory: MemoryUse = { used: 0, max: 0 };
   let taken = 0;
   let isFull = false;
 
@@ -98,7 +98,7 @@ export function withinHeadroom(headroom: Headroom, enqueue: Enqueue): Enqueue {
   };
 }
 
-function parseMemory(info: string): Memory {
+function parseMemory(info: string): MemoryUse {
   const value = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
   // What replicas and the append-only file have buffered does not count towards the limit.
   return { used: value('used_memory') - value('mem_not_counted_for_evict'), max: value('maxmemory') };

@@ -21,7 +21,7 @@ await runProcess('ingest', parseIngestConfig(process.env), async running => {
   const { config, build, log, stopping, stack } = running;
   if (config.ALLOW_UNSIGNED) {
     log.warn(
-      'ALLOW_UNSIGNED=true: whoever reaches this port can dispatch. Rely on a NetworkPolicy, or sign events',
+      'ALLOW_UNSIGNED=true: anyone who can reach this port can start workflows. Restrict access with a NetworkPolicy, or sign events',
     );
   }
   const refusals = createRefusalLog(log);

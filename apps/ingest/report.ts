@@ -49,7 +49,7 @@ export function reportConflict(
   const { kind, namespace, name, cluster } = flux;
   log.warn(
     { repo, event_type, product, env: environment, cluster, object: `${kind} ${namespace}/${name}` },
-    'Two sources report different deployments of this object in turn, and each is dispatched. If they are two clusters, ' +
-      'give their Alerts the metadata key cluster',
+    'Two sources keep reporting different deployments of this object, and every change is dispatched. If they are two ' +
+      'clusters, set the metadata key cluster on their Alerts',
   );
 }

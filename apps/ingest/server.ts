@@ -8,7 +8,7 @@ import { type HandleDependencies, handleEvent } from './handle-event.ts';
 import type { IngestMetrics } from './metrics.ts';
 import { countAnswer, logAnswer } from './report.ts';
 
-export const EVENTS_PATH = '/flux-events';
+const EVENTS_PATH = '/flux-events';
 
 export interface IngestDependencies extends HandleDependencies {
   readonly config: HandleDependencies['config'] & { readonly REJECT_STATUS: number };

@@ -47,7 +47,7 @@ export interface RunningGitHubStub extends GitHubStub, AsyncDisposable {
  * A stand-in for what a GitHub App that sends `repository_dispatch` uses of GitHub's REST API, as a Koa app that does
  * not listen yet. Throws a TypeError where the App id or a key is not one.
  */
-export function createGitHubStub({
+function createGitHubStub({
   tokenTtlMs = 3_600_000,
   now = Date.now,
   closing = new AbortController().signal,

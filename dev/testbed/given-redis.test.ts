@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { inspect } from 'node:util';
+import { explainConnectionError } from '@flux-dispatch/queue/connection-error';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { explain, givenRedis } from './given-redis.ts';
+import { givenRedis } from './given-redis.ts';
 import { acquireRedis } from './redis.ts';
 
 const path = inject('path');
@@ -146,7 +147,7 @@ describe('where the URL alone must lead to it', () => {
 it('says what to do about a certificate that is not trusted', () => {
   const error = { code: 'DEPTH_ZERO_SELF_SIGNED_CERT', message: 'self-signed certificate; if the root CA …' };
   const location = { host: 'redis.example', port: 6380, tls: {} };
-  expect(explain(error, { REDIS_URL: location }, 2500)).toBe(
+  expect(explainConnectionError(error, { REDIS_URL: location }, 2500)).toBe(
     'the certificate of redis.example:6380 is not trusted (self-signed certificate): name its CA with REDIS_CA_PATH',
   );
 });

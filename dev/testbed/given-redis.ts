@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
-import { connectFailFast, REDIS_VARIABLES, type RedisConfig } from '@flux-dispatch/queue/redis';
+import { explainConnectionError } from '@flux-dispatch/queue/connection-error';
+import { connectFailFast } from '@flux-dispatch/queue/redis';
+import { REDIS_VARIABLES, redisPassword } from '@flux-dispatch/queue/redis-config';
 import { parseEnvironment } from '@flux-dispatch/runtime/env';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Redis } from 'ioredis';
@@ -69,7 +70,7 @@ export async function openGivenRedis(given: RedisEnvironment, withinMs = ANSWERS
     return redis;
   } catch (error) {
     redis.disconnect();
-    const reason = explain(error as NodeJS.ErrnoException, parsed.config, limitMs);
+    const reason = explainConnectionError(error as NodeJS.ErrnoException, parsed.config, limitMs);
     // Without its cause: ioredis' errors carry the command, and that of an AUTH has the password.
     throw new Error(
       `REDIS_URL is set, but ${reason}. Correct it, or unset REDIS_URL to have a Redis started`,
@@ -84,53 +85,10 @@ async function untilUsable(redis: Redis): Promise<void> {
   if ((await redis.info('replication')).includes('role:slave')) throw new Error('READONLY');
 }
 
-/** What is wrong, as the end of a sentence that begins with "REDIS_URL is set, but". */
-export function explain(
-  error: Pick<NodeJS.ErrnoException, 'code' | 'message'>,
-  { REDIS_URL: location, REDIS_PASSWORD_PATH: passwordPath }: RedisConfig,
-  withinMs: number,
-): string {
-  const { code = '', message } = error;
-  const { sentinels, host = '', port, name, db, tls } = location;
-  const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  if (message.startsWith('WRONGPASS')) {
-    return `Redis at ${where} rejected the password of ${passwordPath ? 'REDIS_PASSWORD_PATH' : 'REDIS_URL'}`;
-  }
-  if (message.startsWith('NOAUTH')) {
-    return `Redis at ${where} requires a password: put it into REDIS_URL, or into a file that REDIS_PASSWORD_PATH names`;
-  }
-  if (message.startsWith('READONLY')) return `Redis at ${where} is a read-only replica: name its primary`;
-  if (message.includes('DB index is out of range')) return `Redis at ${where} has no database ${db}`;
-  if (message.startsWith('All sentinels')) {
-    const [, last = 'none of them knows that name'] = /Last error: (.+)$/.exec(message) ?? [];
-    const asked = sentinels?.map(sentinel => `${sentinel.host}:${sentinel.port}`).join(', ');
-    return `no sentinel says where the primary "${name}" is, asked: ${asked} (${last.replace(/\.$/, '')})`;
-  }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the host name "${host}" does not resolve`;
-  if (code === 'ECONNREFUSED') return `nothing listens on ${where}`;
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
-    return `${where} does not speak TLS: for a Redis without TLS write redis:// instead of rediss://`;
-  }
-  if (/CERT|ISSUER|ALTNAME/.test(code)) {
-    return `the certificate of ${where} is not trusted (${message.split(';')[0]}): name its CA with REDIS_CA_PATH`;
-  }
-  if (message.startsWith('Unknown RESP type')) return `what answers on ${where} is not Redis`;
-  if (code === 'ETIMEDOUT' || message.startsWith('Socket timeout')) {
-    const hint = tls ? '. If it does not speak TLS, write redis:// instead of rediss://' : '';
-    return `${sentinels ? 'Redis' : where} did not answer within ${withinMs / 1000} s${hint}`;
-  }
-  if (code === 'ECONNRESET' || code === 'EPIPE' || message === 'the connection was closed') {
-    const hint = tls ? '' : '. If it expects TLS, write rediss:// instead of redis://';
-    return `${where} closed the connection${hint}`;
-  }
-  return `Redis at ${where} cannot be used (${message || code})`;
-}
-
 /** A file's password takes precedence over that of the URL, as in the processes. */
 function withPassword(redisUrl: string, passwordPath: string): string {
   if (!URL.canParse(redisUrl)) return redisUrl;
   const url = new URL(redisUrl);
-  // A password file ends in a newline more often than a Redis password does.
-  url.password = encodeURIComponent(readFileSync(passwordPath, 'utf8').replace(/\r?\n$/, ''));
+  url.password = encodeURIComponent(redisPassword(passwordPath));
   return url.href;
 }

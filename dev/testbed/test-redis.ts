@@ -1,3 +1,5 @@
+import { findMisspelt } from '@flux-dispatch/runtime/misspelt';
+
 /** A Redis for the demo or for tests. Disposing it leaves neither a process nor a file; one of `REDIS_URL` is left alone. */
 export interface TestRedis extends AsyncDisposable {
   /** With the password in it, if it has one: what a client needs that reads neither a password file nor a CA file. */
@@ -42,11 +44,14 @@ export interface RedisEnvironment {
   readonly REDIS_CA_PATH?: string | undefined;
 }
 
-/** The part of an environment that names a Redis. */
+const VARIABLES = ['REDIS_URL', 'REDIS_PASSWORD_PATH', 'REDIS_CA_PATH'] as const;
+
+/**
+ * The part of an environment that names a Redis.
+ * @throws where a name looks like a misspelling of one of its variables: another Redis would be used instead
+ */
 export function redisEnvironment(env: NodeJS.ProcessEnv): RedisEnvironment {
-  return {
-    REDIS_URL: env['REDIS_URL'],
-    REDIS_PASSWORD_PATH: env['REDIS_PASSWORD_PATH'],
-    REDIS_CA_PATH: env['REDIS_CA_PATH'],
-  };
+  const [misspelt] = findMisspelt(Object.keys(env), VARIABLES);
+  if (misspelt) throw new Error(`${misspelt.name} is not known: did you mean ${misspelt.meant}?`);
+  return Object.fromEntries(VARIABLES.map(name => [name, env[name]]));
 }

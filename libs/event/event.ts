@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { wellFormed } from './well-formed.ts';
 
 // `nullish` rather than `optional`: Go writes a nil map or pointer without `omitempty` as null.
 const text = z
@@ -64,12 +65,8 @@ const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
 /** Parses JSON. Half a character (a lone surrogate) becomes U+FFFD: no later step could encode it. */
 function parseWellFormed(text: string): unknown {
-  if (!SURROGATE_ESCAPE.test(text)) return JSON.parse(text);
-  return JSON.parse(text, (_key, value) => {
-    if (typeof value === 'string') return value.toWellFormed();
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key.toWellFormed(), each]));
-  });
+  const json = JSON.parse(text);
+  return SURROGATE_ESCAPE.test(text) ? wellFormed(json) : json;
 }
 
 // The group of a Flux API, as in `kustomize.toolkit.fluxcd.io/revision` and `event.toolkit.fluxcd.io/product`.

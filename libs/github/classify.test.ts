@@ -109,7 +109,7 @@ describe('a dead letter says what to do about it', () => {
     [403, 'This installation has been suspended', /suspended.*Unsuspend/],
     [410, 'Gone', /Altinn\/dialogporten is gone/],
     [422, 'Validation Failed', /correct the Alert/],
-    [400, 'Problems parsing JSON', /Read its message/],
+    [400, 'Problems parsing JSON', /Read GitHub.s message/],
   ])('%i %s', (status, message, hint) => {
     expect(verdict(status, { message })).toMatchObject({ kind: 'dead', hint: expect.stringMatching(hint) });
   });

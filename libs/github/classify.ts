@@ -31,7 +31,7 @@ function unanswered(code: 'timeout' | 'network' | 'auth', message: string): Verd
 function moved(repo: string, owner: string): Verdict {
   return {
     ...{ kind: 'dead', code: '301', message: `GitHub says that ${repo} now belongs to ${owner}` },
-    hint: `${repo} was transferred to ${owner}. Correct dispatch_repo, allow that owner in ALLOWED_OWNERS if it should be, and discard this one.`,
+    hint: `${repo} was transferred to ${owner}. Correct dispatch_repo, add ${owner} to ALLOWED_OWNERS if that is wanted, and remove this dead letter.`,
   };
 }
 
@@ -78,8 +78,8 @@ function hint({ status, message }: ApiResponse, repo: string): string {
     case 410:
       return `${repo} is gone or its Actions are disabled. Correct dispatch_repo or enable them, then retry.`;
     case 422:
-      return `GitHub does not accept the dispatch for ${repo}. Read its message, correct the Alert, and discard this one.`;
+      return `GitHub does not accept the dispatch for ${repo}. Read GitHub's message, correct the Alert, and remove this dead letter.`;
     default:
-      return `GitHub refuses the dispatch to ${repo}. Read its message, mend the cause, then retry.`;
+      return `GitHub refuses the dispatch to ${repo}. Read GitHub's message, fix the cause, then retry.`;
   }
 }

@@ -19,7 +19,7 @@ export const clientPayloadSchema = z.object({
     name: z.string(),
     severity: z.string(),
     timestamp: z.string(),
-    /** Absent in what was queued before 0.2. */
+    /** Absent in what an older ingest queued. */
     class: z.enum(['success', 'failure']).optional(),
     origin_revision: z.string(),
     cluster: z.string(),
@@ -59,7 +59,7 @@ export const dispatchSchema = z.object({
   claim: z.object({
     /** How long the claim lives on once the dispatch is delivered, in milliseconds. */
     delivered_ttl_ms: z.number().int().positive(),
-    /** What dispatchers before 0.2 cannot do without. */
+    /** A dispatcher from before streams were remembered cannot read a dispatch without it. */
     max_delivered: z.number().int().positive().optional(),
   }),
   payload: clientPayloadSchema,

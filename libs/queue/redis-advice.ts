@@ -13,7 +13,7 @@ export function adviseOnRedis(redis: Redis, log: Logger): void {
     if (policy !== undefined && policy !== 'noeviction') {
       log.warn(
         { maxmemory_policy: policy },
-        'Redis evicts keys when its memory is full, and with them accepted events. Set maxmemory-policy noeviction',
+        'Redis evicts keys when its memory is full, so accepted events can be lost. Set maxmemory-policy to noeviction',
       );
     }
     if (setting('aof_enabled') === '0') {

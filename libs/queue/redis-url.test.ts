@@ -1,6 +1,6 @@
 import { parseEnvironment } from '@flux-dispatch/runtime/env';
 import { describe, expect, test } from 'vitest';
-import { REDIS_VARIABLES } from './redis.ts';
+import { REDIS_VARIABLES } from './redis-config.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
 describe('REDIS_URL', () => {

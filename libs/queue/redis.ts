@@ -1,31 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from '@flux-dispatch/runtime/log';
-import { matching, mountedFile, variable } from '@flux-dispatch/runtime/variable';
 import { Redis, type RedisOptions } from 'ioredis';
-import { parseRedisUrl, type RedisLocation } from './redis-url.ts';
+import { explainConnectionError } from './connection-error.ts';
+import { type RedisConfig, redisPassword } from './redis-config.ts';
 import type { RefusalLog } from './refusals.ts';
-
-/** The variables of every process that speaks to Redis. */
-export const REDIS_VARIABLES = {
-  // The value may hold a password.
-  REDIS_URL: variable(
-    parseRedisUrl,
-    'redis://host:6379, rediss://host:6379 (TLS) or redis-sentinel://host1:26379,host2:26379/name, with a password in it percent-encoded',
-    { isSecret: true },
-  ).prefault('redis://localhost:6379'),
-  REDIS_PASSWORD_PATH: mountedFile().optional(),
-  REDIS_CA_PATH: mountedFile().optional(),
-  QUEUE_PREFIX: matching(
-    /^[^\s:]{1,100}$/,
-    'a key prefix without spaces and colons, in {braces} for a Redis cluster',
-  ).prefault('{flux-dispatch}'),
-};
-
-export interface RedisConfig {
-  readonly REDIS_URL: RedisLocation;
-  readonly REDIS_PASSWORD_PATH?: string | undefined;
-  readonly REDIS_CA_PATH?: string | undefined;
-}
 
 const SENTINEL_ANSWERS_WITHIN_MS = 2000;
 const SENTINEL_RETRY_MS = 500;
@@ -38,10 +16,7 @@ const WORKER_ANSWERED_WITHIN_MS = 12_000;
 
 function baseOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
   const { REDIS_URL: location, REDIS_PASSWORD_PATH: passwordPath, REDIS_CA_PATH: caPath } = config;
-  // A password file ends in a newline more often than a Redis password does.
-  const password = passwordPath
-    ? readFileSync(passwordPath, 'utf8').replace(/\r?\n$/, '')
-    : location.password;
+  const password = passwordPath ? redisPassword(passwordPath) : location.password;
   const tls = location.tls ? { ...location.tls, ...(caPath ? { ca: readFileSync(caPath) } : {}) } : undefined;
   return {
     ...location,
@@ -94,7 +69,7 @@ export function connectFailFast(
     socketTimeout: timeoutMs,
     connectTimeout: timeoutMs,
   });
-  return logged(redis, log);
+  return logged(redis, config, log);
 }
 
 /**
@@ -115,42 +90,34 @@ export function connectPatient(config: RedisConfig, log: Logger, refusals?: Refu
     // it ends the connection for good.
     socketTimeout: WORKER_ANSWERED_WITHIN_MS,
   });
-  return logged(redis, log);
+  return logged(redis, config, log);
 }
 
-/** Logs when Redis goes away and when it is back: one line each, not one for every attempt to reconnect. */
-function logged(redis: Redis, log: Logger): Redis {
-  let away: string | undefined;
+/** Why a connection that was lost is not back yet. */
+const obstacles = new WeakMap<object, string>();
+
+/** Logs when the connection is lost and when it is back: one line each, not one for every attempt to reconnect. */
+function logged(redis: Redis, config: RedisConfig, log: Logger): Redis {
   redis.on('error', (error: NodeJS.ErrnoException) => {
-    const reason = error.message || error.code || error.name;
-    if (reason === away) return;
-    away = reason;
-    log.warn({ reason }, 'Redis is away: reconnecting');
+    // Of the rest of the handshake, once the connection is being closed.
+    if (error.message.startsWith("Stream isn't writeable")) return;
+    // ioredis would go on with database 0, which may be another application's.
+    if (error.message.includes('DB index is out of range')) redis.disconnect(true);
+    const reason = explainConnectionError(error, config);
+    if (reason === obstacles.get(redis)) return;
+    obstacles.set(redis, reason);
+    log.warn({ reason }, 'No connection to Redis: trying again');
   });
   redis.on('ready', () => {
-    if (away !== undefined) log.info('Redis is back');
-    away = undefined;
+    if (obstacles.delete(redis)) log.info('Connected to Redis again');
   });
   return redis;
 }
 
-const SYSTEM_CODES: ReadonlySet<unknown> = new Set([
-  ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT'],
-  ...['ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'],
-]);
-const BROKEN_CONNECTION =
-  /^(Connection is closed|Socket timeout|Command timed out|Stream isn't writeable|All sentinels|connect ETIMEDOUT)/;
-
-/** Whether a command failed with its connection, which has a log line of its own. */
-export function isConnectionError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code, message } = error as NodeJS.ErrnoException;
-  return SYSTEM_CODES.has(code) || BROKEN_CONNECTION.test(message);
-}
-
 /** Why Redis cannot be asked now, as far as the connection knows; undefined where it can. */
-export function redisUnavailable({ status }: Pick<Redis, 'status'>): string | undefined {
-  return status === 'ready' ? undefined : `Redis is away (${status}): check REDIS_URL and the Redis server`;
+export function redisUnavailable(redis: Pick<Redis, 'status'>): string | undefined {
+  if (redis.status === 'ready') return undefined;
+  return `No connection to Redis: ${obstacles.get(redis) ?? redis.status}`;
 }
 
 /** Redis' clock, which is the same for every process, in milliseconds since the epoch. @throws while Redis is away */

@@ -1,30 +1,34 @@
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { describe, expect, test } from 'vitest';
-import { createRefusalLog, refusalOf, refusalText } from './refusals.ts';
+import { createRefusalLog, failureText, refusalOf, refusalText } from './refusals.ts';
 
 const OOM = "OOM command not allowed when used memory > 'maxmemory'";
 const NOREPLICAS = 'NOREPLICAS Not enough good replicas to write';
 const scripted = (message: string) => `${message} script: ${'6aff03ec'.repeat(5)}, on @user_script:1.`;
 
 test.each([
-  [`${OOM}.`, OOM, /raise maxmemory/],
-  [scripted(`${OOM}.`), OOM, /raise maxmemory/],
-  [`${NOREPLICAS}.`, NOREPLICAS, /min-replicas-to-write/],
-  ['MISCONF Errors writing to the AOF file: No space left', /^MISCONF/, /disk/],
-  ["READONLY You can't write against a read only replica.", /^READONLY/, /primary/],
-  ["NOPERM this user has no permissions to run the 'set' command", /^NOPERM/, /ACL/],
+  [`${OOM}.`, OOM, /raise maxmemory/, true],
+  [scripted(`${OOM}.`), OOM, /raise maxmemory/, true],
+  [`${NOREPLICAS}.`, NOREPLICAS, /min-replicas-to-write/, true],
+  ['MISCONF Errors writing to the AOF file: No space left', /^MISCONF/, /disk/, true],
+  ["READONLY You can't write against a read only replica.", /^READONLY/, /primary/, true],
+  ["NOPERM this user has no permissions to run the 'set' command", /^NOPERM/, /ACL/, false],
   [
     scripted("ERR The user executing the script can't run this command or subcommand"),
     /^ERR The user/,
     /ACL/,
+    false,
   ],
-  ['WRONGTYPE Operation against a key holding the wrong kind of value', /^WRONGTYPE/, /remove it/],
-  ['MOVED 3999 10.0.0.7:6381', 'MOVED', /Redis Cluster/],
-  ['CLUSTERDOWN Hash slot not served', /^CLUSTERDOWN/, /Redis Cluster/],
-])('%j is a refusal, with what to do about it', (message, reason, remedy) => {
+  ['WRONGTYPE Operation against a key holding the wrong kind of value', /^WRONGTYPE/, /remove it/, false],
+  ['MOVED 3999 10.0.0.7:6381', 'MOVED', /Redis Cluster/, false],
+  ['BUSY Redis is busy running a script.', /^BUSY/, /not ready/, true],
+  ['LOADING Redis is loading the dataset in memory', /^LOADING/, /not ready/, true],
+  ['CLUSTERDOWN Hash slot not served', /^CLUSTERDOWN/, /Redis Cluster/, true],
+])('%j is a refusal, with what to do about it', (message, reason, remedy, passes) => {
   expect(refusalOf(new Error(message))).toEqual({
     reason: typeof reason === 'string' ? reason : expect.stringMatching(reason),
     remedy: expect.stringMatching(remedy),
+    passes,
   });
 });
 
@@ -36,6 +40,10 @@ test.each([
   undefined,
 ])('%s is none', error => {
   expect(refusalOf(error)).toBeUndefined();
+});
+
+test('what is no refusal is passed on as it is', () => {
+  expect(failureText(new Error('Connection is closed.'))).toBe('Redis: Connection is closed.');
 });
 
 test('in one line', () => {

@@ -2,7 +2,7 @@ import type { Check } from '@flux-dispatch/runtime/ops-server';
 import type { Redis } from 'ioredis';
 import { DEAD_LETTER_QUEUE, DISPATCH_QUEUE } from './keys.ts';
 import { redisUnavailable } from './redis.ts';
-import { type RefusalLog, refusalOf, refusalText } from './refusals.ts';
+import { failureText, type RefusalLog } from './refusals.ts';
 import { defineScript } from './script.ts';
 
 /** BullMQ's keys that every job of a queue passes through. */
@@ -39,8 +39,7 @@ export function redisTakesWrites(redis: Redis, prefix: string): Check {
       await probe(keys, values);
       return undefined;
     } catch (error) {
-      const refusal = refusalOf(error);
-      return refusal ? refusalText(refusal) : `Redis does not answer: ${(error as Error).message}`;
+      return failureText(error);
     }
   };
 }

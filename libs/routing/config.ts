@@ -1,7 +1,7 @@
 import { FAILURE_REASONS, SUCCESS_REASONS } from '@flux-dispatch/event/reasons';
 import { ALLOWED_OWNERS_VARIABLE } from '@flux-dispatch/github/allowed-owners';
 import { type Environment, type Fault, parseEnvironment } from '@flux-dispatch/runtime/env';
-import { duration, integer, list, matching, oneOf } from '@flux-dispatch/runtime/variable';
+import { duration, list, matching, oneOf } from '@flux-dispatch/runtime/variable';
 import { EVENT_TYPE } from './decide.ts';
 
 const REASONS = list(/^[A-Za-z]{1,100}$/, 'a comma-separated list of Flux reasons');
@@ -13,9 +13,6 @@ export const ROUTING_VARIABLES = {
   DEFAULT_DISPATCH_EVENT: matching(EVENT_TYPE.pattern, EVENT_TYPE.form).prefault('flux-deploy'),
   SUCCESS_REASONS: REASONS.prefault(SUCCESS_REASONS.join()),
   FAILURE_REASONS: REASONS.prefault(FAILURE_REASONS.join()),
-  DEDUP_TTL: duration({ max: '365d' }).prefault('30d'),
-  DEDUP_MAX_ENTRIES: integer(1, 10_000_000).prefault('100000'),
-  DEDUP_KEEP: duration({ min: '0s', max: '365d' }).prefault('2h'),
   RATE_LIMIT_INTERVAL: duration().prefault('1h'),
   DEPENDENCY_GRACE: duration({ min: '0s' }).prefault('5m'),
 };

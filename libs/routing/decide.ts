@@ -98,14 +98,14 @@ export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig):
   if (unknown !== undefined) {
     return reject(
       'invalid_dispatch_reasons',
-      `dispatch_reasons ${quote(unknown)} is not a reason of Flux: name some, ${REASONS_FORM}`,
+      `dispatch_reasons ${quote(unknown)} is not a known Flux reason: use reasons ${REASONS_FORM}`,
     );
   }
 
   const routed = { event, alert, reasonClass, repositories: target.repositories };
   const unrouted =
     takes !== 'any' && takes !== reasonClass
-      ? `a ${reasonClass} (${event.reason}) does not belong on ${eventType}, which takes ${takes === 'success' ? 'successes' : 'failures'}`
+      ? `a ${reasonClass} (${event.reason}) is not sent to the event type ${eventType}, which takes ${takes === 'success' ? 'successes' : 'failures'}`
       : alert.dispatch_reasons?.includes(event.reason) === false
         ? `dispatch_reasons does not name ${event.reason}`
         : undefined;

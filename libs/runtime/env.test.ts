@@ -45,7 +45,7 @@ describe('an environment', () => {
         {
           variable: 'TIMEOUT',
           message:
-            'TIMEOUT must be a duration such as 500ms, 10s, 5m, 24h or 14d, from 1ms to 24d, not "soon"',
+            'TIMEOUT must be a duration such as 500ms, 10s, 24h, 14d or 1h30m, from 1ms to 24d, not "soon"',
         },
         { variable: 'TOKEN', message: 'TOKEN is required, unless UNSIGNED=true' },
       ],
@@ -72,7 +72,7 @@ describe('an environment', () => {
     expect(parse({ TIMEOUTT: '5s', LISTENADDR: ':80', UNSIGNED: 'yes', TOKENS: '', TOKEN: 'a' })).toEqual({
       ok: false,
       faults: [
-        { variable: 'UNSIGNED', message: 'UNSIGNED must be true or false, not "yes"' },
+        { variable: 'UNSIGNED', message: 'UNSIGNED must be true, false, 1 or 0, not "yes"' },
         {
           variable: 'TIMEOUTT',
           message: 'TIMEOUTT is not a variable of this process: did you mean TIMEOUT?',

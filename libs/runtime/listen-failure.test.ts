@@ -36,10 +36,12 @@ test.each([
   expect(listenFailure(Object.assign(new Error('failed'), error), CONFIG)).toBe(message);
 });
 
-test('two addresses with the same port are both named', () => {
+test('two addresses with the same port are a fault of the configuration', () => {
   const config = { ...CONFIG, METRICS_ADDR: { host: undefined, port: 8080 } };
   const error = Object.assign(new Error(), { code: 'EADDRINUSE', syscall: 'listen', port: 8080 });
-  expect(listenFailure(error, config)).toMatch(/set LISTEN_ADDR or METRICS_ADDR$/);
+  expect(listenFailure(error, config)).toBe(
+    'LISTEN_ADDR and METRICS_ADDR name the same port 8080: change one of them',
+  );
 });
 
 test('it knows the errors that Node throws', async () => {

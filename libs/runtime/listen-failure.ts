@@ -27,6 +27,8 @@ export function listenFailure(error: unknown, config: object): string | undefine
   const variable = variables.map(([name]) => name).join(' or ');
   switch (code) {
     case 'EADDRINUSE':
+      if (variables.length > 1)
+        return `${variable.replaceAll(' or ', ' and ')} name the same port ${port}: change one of them`;
       return `Port ${port} is already in use: stop the other process or set ${variable}`;
     case 'EACCES':
       return `Port ${port} needs privileges that this process does not have: set ${variable} to a port above 1023`;

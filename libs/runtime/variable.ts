@@ -46,7 +46,7 @@ export function duration({ min = '1ms', max = LONGEST_TIMER }: { min?: string; m
   return variable(value => {
     const ms = durationMs(value);
     return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
-  }, `a duration such as 500ms, 10s, 5m, 24h or 14d, from ${min} to ${max}`);
+  }, `a duration such as 500ms, 10s, 24h, 14d or 1h30m, from ${min} to ${max}`);
 }
 
 const DURATION =
@@ -78,7 +78,7 @@ const FLAGS: Readonly<Record<string, boolean>> = { true: true, '1': true, false:
 /** `true` or `false`, also written `1` or `0`. */
 export const flag = variable(
   value => (Object.hasOwn(FLAGS, value) ? FLAGS[value] : undefined),
-  'true or false',
+  'true, false, 1 or 0',
 );
 
 /** A whole number from `min` to `max`. */

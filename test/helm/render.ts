@@ -7,7 +7,7 @@ import { parseAllDocuments } from 'yaml';
 
 export const CHART = join(import.meta.dirname, '../../helm');
 
-export const RELEASE = 'flux-dispatch';
+const RELEASE = 'flux-dispatch';
 const NAMESPACE = 'dispatch-system';
 
 /** An object of Kubernetes, as far as the tests look into it. */

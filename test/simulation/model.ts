@@ -219,8 +219,6 @@ export function createModel(settings: ModelSettings) {
   };
 }
 
-export type Model = ReturnType<typeof createModel>;
-
 // Flux's retries make an event late by up to half a minute. Beyond this, a clock differs.
 const LATE_S = 120;
 

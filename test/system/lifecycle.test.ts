@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { startGitHubStub } from '@flux-dispatch/github-stub/stub';
 import { type App, listening, spawnApp } from '@flux-dispatch/testbed/app-process';
@@ -7,12 +8,39 @@ import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { startSystem } from '@flux-dispatch/testbed/system';
 import { until } from '@flux-dispatch/testbed/until';
 import { describe, expect, inject, test } from 'vitest';
+import { openQueues } from '../support/queues.ts';
 import { UNHURRIED } from '../support/unhurried.ts';
 
 function deployment(n: number | string): Buffer {
   const revision = ociRevision('at23', `lifecycle ${n}`);
   return fluxEvent({ metadata: { dispatch_repo: 'Altinn/dialogporten', env: 'at23', revision } });
 }
+
+test.each<App>(['ingest', 'dispatcher', 'board'])(
+  '%s never uses another database than its own',
+  async app => {
+    const env = { ALLOW_UNSIGNED: 'true', DRY_RUN: 'true', BOARD_AUTH: 'none', BOARD_ADDR: '127.0.0.1:0' };
+    const prefix = `{other-${randomUUID()}}`;
+    await using process = spawnApp(app, {
+      ...{ ...env, METRICS_ADDR: '127.0.0.1:0', LISTEN_ADDR: '127.0.0.1:0' },
+      ...{ REDIS_URL: new URL('/99', inject('redisUrl')).href, QUEUE_PREFIX: prefix },
+    });
+    const { metrics_port: port } = await listening(process);
+    const reason = expect.stringMatching(/^No connection to Redis: Redis at \S+ has no database 99$/);
+    await until('it says why it is not ready', async () => {
+      const probe = await fetch(`http://127.0.0.1:${port}/readyz`);
+      expect(probe.status).toBe(503);
+      const { reason } = (await probe.json()) as { reason: string };
+      return reason.includes('database');
+    });
+    expect(await (await fetch(`http://127.0.0.1:${port}/readyz`)).json()).toMatchObject({ reason });
+    // It is on each attempt to connect that ioredis would go on with database 0.
+    const reasons = () => process.log().filter(({ level }) => level === 'warn');
+    expect(reasons().map(({ reason }) => reason)).toContainEqual(expect.stringContaining('database 99'));
+    using queues = openQueues(inject('redisUrl'), prefix);
+    expect(await queues.redis.keys(`${prefix}:*`)).toEqual([]);
+  },
+);
 
 describe('Redis', () => {
   test('away at start: the processes are alive, say why they are not ready, and become ready when it comes', async () => {
@@ -72,7 +100,9 @@ describe('Redis', () => {
     await until('Redis is known to be away', async () => {
       const refused = await postEvent(eventsUrl, deployment(2), credentials.token);
       expect(refused.status).toBe(503);
-      return /^Redis is away/.test(String(process.log().findLast(({ msg }) => msg === 'Event')?.['detail']));
+      return /^No connection to Redis/.test(
+        String(process.log().findLast(({ msg }) => msg === 'Event')?.['detail']),
+      );
     });
     expect((await fetch(`${opsUrl}/readyz`)).status).toBe(503);
     expect((await fetch(`${opsUrl}/metrics`)).status).toBe(200);
