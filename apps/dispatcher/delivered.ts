@@ -7,9 +7,10 @@ import { untilTaken } from './until-taken.ts';
 export interface Delivered {
   /**
    * Records that a dispatch was delivered, so that it is not sent again.
+   * @returns when, by Redis' clock, in milliseconds since the epoch
    * @throws {GaveUpWaiting} where Redis refuses the write for more than 30 s
    */
-  settle(attempt: Attempt): Promise<void>;
+  settle(attempt: Attempt): Promise<number>;
   /** Whether an earlier attempt of this process was delivered, and Redis refused to record it. */
   isUnsettled(attempt: Attempt): boolean;
 }
@@ -31,8 +32,10 @@ export function createDelivered(
       unsettled.add(run);
       const [oldest] = unsettled;
       if (unsettled.size > MAX_UNSETTLED && oldest !== undefined) unsettled.delete(oldest);
-      await untilTaken(() => settleDelivered(id, dispatch), { log, about: { dispatch_id: id } });
+      const options = { log, about: { dispatch_id: id } };
+      const settledAt = await untilTaken(() => settleDelivered(id, dispatch), options);
       unsettled.delete(run);
+      return settledAt;
     },
     isUnsettled: attempt => unsettled.has(runOf(attempt)),
   };

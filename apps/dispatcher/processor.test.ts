@@ -86,7 +86,7 @@ async function run(given: Given) {
       async settleDelivered() {
         steps.push('settle delivered');
         settled = refusal === undefined;
-        if (refusal === undefined) return;
+        if (refusal === undefined) return NOW;
         const message = refusal;
         refusal = undefined;
         throw new Error(message);
@@ -339,7 +339,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
         end: 'UnrecoverableError',
         line: givenUp(
           expect.stringContaining('too long ago to be sent'),
-          expect.stringContaining('Retry sends it'),
+          expect.stringContaining('send it anyway'),
         ),
         steps: ['TIME', bury(), cooldown(NOW - 24 * HOUR_MS - 1)],
         counted: [dead('internal'), failed('internal')],

@@ -62,7 +62,7 @@ class Retry extends Error {}
  */
 export function createProcessor(dependencies: ProcessorDependencies): (job: TakenJob) => Promise<void> {
   const { github, claims, deadLetters, pace, pause, metrics, log, now, redisTime, config } = dependencies;
-  const report = createReport({ metrics, log, now });
+  const report = createReport({ metrics, log });
   const burial = createBurial({ claims, deadLetters, report, log, now, config });
   const delivered = createDelivered(claims, log);
   const newsForMs = Math.max(DAY_MS, config.DISPATCH_RETRY_WINDOW);
@@ -95,12 +95,15 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
 
   /** Acts on what an attempt came to. */
   async function act(attempt: Attempt, verdict: Verdict): Promise<void> {
-    const { dispatch } = attempt;
+    const { dispatch, job } = attempt;
     // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live. And before anything else,
     // so that a crash from here on does not send the dispatch again.
     if (verdict.kind === 'delivered') {
-      await delivered.settle(attempt);
-      report(attempt, { outcome: 'delivered', status: Number(verdict.code) });
+      const deliveredAt = await delivered.settle(attempt);
+      // What waits for DEPENDENCY_GRACE is not late.
+      const dueAt = dispatch.accepted_at + (job.opts.delay ?? 0);
+      const tookMs = Math.max(0, deliveredAt - dueAt);
+      report(attempt, { outcome: 'delivered', status: Number(verdict.code), tookMs });
     }
     if (verdict.limit) await pause(verdict.limit);
 

@@ -6,7 +6,8 @@ import type { DispatcherMetrics } from './metrics.ts';
 
 /** How an attempt ended. */
 export type Outcome =
-  | { readonly outcome: 'delivered'; readonly status: number }
+  /** `tookMs`: from when it was due until it was delivered. */
+  | { readonly outcome: 'delivered'; readonly status: number; readonly tookMs: number }
   /** An earlier attempt had delivered it and could not end the job. */
   | { readonly outcome: 'delivered_before' }
   | { readonly outcome: 'superseded' }
@@ -36,7 +37,6 @@ export interface Report {
 export interface ReportDependencies {
   readonly metrics: DispatcherMetrics;
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
-  readonly now: () => number;
 }
 
 const LEVELS = {
@@ -49,9 +49,9 @@ const LEVELS = {
   dead: 'error',
 } as const satisfies Record<Outcome['outcome'], keyof ReportDependencies['log']>;
 
-export function createReport({ metrics, log, now }: ReportDependencies): Report {
+export function createReport({ metrics, log }: ReportDependencies): Report {
   return (attempt: Attempt | UnreadableAttempt, ended: Outcome) => {
-    if (attempt.dispatch) count(attempt.dispatch, ended, metrics, now);
+    if (attempt.dispatch) count(attempt.dispatch, ended, metrics);
     else if (ended.outcome === 'dead') countUnreadable(ended, metrics);
     const { outcome } = ended;
     // A bug of ours is an error also while it is tried again.
@@ -60,12 +60,12 @@ export function createReport({ metrics, log, now }: ReportDependencies): Report 
   };
 }
 
-function count(dispatch: Dispatch, ended: Outcome, metrics: DispatcherMetrics, now: () => number): void {
+function count(dispatch: Dispatch, ended: Outcome, metrics: DispatcherMetrics): void {
   const sent = () => ({ ...metrics.labels(dispatch), reason: metrics.reasonLabel(dispatch.payload.reason) });
   switch (ended.outcome) {
     case 'delivered':
       metrics.dispatches.inc(sent());
-      metrics.endToEnd.observe((now() - dispatch.accepted_at) / 1000);
+      metrics.endToEnd.observe(ended.tookMs / 1000);
       return;
     case 'dry_run':
       metrics.dryRunDispatches.inc(sent());

@@ -16,14 +16,15 @@ export interface UntilTaken {
  * Repeats a write until Redis takes it. While Redis is away, the connection itself waits.
  * @throws {GaveUpWaiting} where it is refused for more than 30 s; at once where it is refused for good
  */
-export async function untilTaken(write: () => Promise<void>, options: UntilTaken): Promise<void> {
+export async function untilTaken<T>(write: () => Promise<T>, options: UntilTaken): Promise<T> {
   const step = () =>
     write().then(
-      () => true,
+      value => ({ value }),
       (error: unknown) => {
         if (!refusalOf(error)?.passes) throw error;
         return undefined;
       },
     );
-  await repeat(step, { for: 'Redis to take a write', everyMs: ASK_AGAIN_MS, ...options });
+  const { value } = await repeat(step, { for: 'Redis to take a write', everyMs: ASK_AGAIN_MS, ...options });
+  return value;
 }

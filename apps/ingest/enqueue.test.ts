@@ -32,6 +32,7 @@ function dependencies(claimed: Record<string, string> = {}, over: Partial<Enqueu
   const withRedis: EnqueueDependencies = {
     redis: { status: 'ready', wait: async () => 0 },
     claims: { admit: async requests => requests.map(() => ADD) },
+    headroom: { room: () => undefined, took: () => undefined },
     queue: {
       addBulk: async jobs => {
         added.push(...jobs.map(({ data }) => data));

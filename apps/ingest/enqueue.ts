@@ -6,6 +6,7 @@ import { failureText } from '@flux-dispatch/queue/refusals';
 import type { DispatchCandidate, Recovery } from '@flux-dispatch/routing/candidate';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Headroom } from './headroom.ts';
 
 /** What happened to one candidate. The id of a repeat is that of the dispatch that it repeats. */
 export type CandidateResult =
@@ -41,6 +42,7 @@ export interface EnqueueDependencies extends Omit<RecoverDependencies, 'redis' |
   readonly redis: Pick<Redis, 'status' | 'wait'>;
   readonly queue: Pick<Queue<Dispatch>, 'addBulk'>;
   readonly claims: Pick<Claims, 'admit'>;
+  readonly headroom: Headroom;
   /** How many replicas must have confirmed a dispatch before it counts as queued. */
   readonly waitReplicas: number;
   readonly newId: () => string;
@@ -52,10 +54,14 @@ export interface EnqueueDependencies extends Omit<RecoverDependencies, 'redis' |
 export type Enqueue = (candidates: readonly DispatchCandidate[]) => Promise<EnqueueResult>;
 
 export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
-  const { redis, queue, claims, memory, timeoutMs, waitReplicas, newId, onConflict } = dependencies;
+  const { redis, queue, claims, headroom, memory, timeoutMs, waitReplicas, newId, onConflict } = dependencies;
 
   async function claimAndAdd(candidates: readonly DispatchCandidate[]): Promise<EnqueueResult> {
-    const admitted = zip(candidates, await claims.admit(candidates, memory));
+    const full = headroom.room();
+    const admitted = zip(candidates, await claims.admit(candidates, memory, full !== undefined));
+    if (full !== undefined && admitted.some(([, { kind }]) => kind === 'full')) {
+      return { kind: 'unavailable', reason: full };
+    }
     // One pipeline for all of them. Where another dispatch holds the claim, BullMQ returns a job with the holder's id.
     const news = admitted.flatMap(([candidate, admission]) =>
       admission.kind === 'add' ? [{ candidate, job: jobOf(candidate, admission, newId(), memory) }] : [],
@@ -64,6 +70,7 @@ export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
     const holders = new Map(
       added.map(([{ candidate, job }, { id }]) => [candidate, { id, isNew: id === job.opts.jobId }]),
     );
+    for (const [{ job }, { id }] of added) if (id === job.opts.jobId) headroom.took(job.data.payload);
 
     // Also for repeats: the first try may not have got its 202 because too few replicas confirmed.
     if (waitReplicas > 0) {
@@ -77,6 +84,7 @@ export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
       const { repo, repeat } = candidate;
       if (admission.kind === 'stale') return { repo, outcome: 'stale' };
       if (admission.kind === 'repeat') return { repo, outcome: repeat, dispatch_id: admission.dispatchId };
+      if (admission.kind === 'full') throw new Error('An event was refused although there is room');
       if (admission.conflict) onConflict(candidate);
       const holder = holders.get(candidate);
       if (holder?.id === undefined) throw new Error('BullMQ returned a job without an id');

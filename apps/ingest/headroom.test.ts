@@ -43,9 +43,9 @@ test('what was accepted counts until the next look has found it', async () => {
   const { headroom, memory } = open({ used: 80, max: 100 });
   using _watch = headroom;
   await headroom.look();
-  headroom.took(9 * MIB);
+  headroom.took({ filler: 'x'.repeat(9 * MIB) });
   expect(headroom.room()).toBeUndefined();
-  headroom.took(2 * MIB);
+  headroom.took({ filler: 'x'.repeat(2 * MIB) });
   expect(headroom.room()).toBeDefined();
   memory.used = 85;
   await headroom.look();

@@ -1,6 +1,5 @@
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Redis } from 'ioredis';
-import type { Enqueue } from './enqueue.ts';
 
 /** How much of Redis' memory is for ingest. The rest is for the dispatcher, which needs some to empty the queue. */
 const SHARE = 0.9;
@@ -14,8 +13,8 @@ const OVERHEAD = 2048;
 export interface Headroom {
   /** Why there is none; undefined where there is. Answers from memory, without a call to Redis. */
   room(): string | undefined;
-  /** Counts what was queued until the next look. @param bytes about how much of Redis' memory that takes */
-  took(bytes: number): void;
+  /** Counts a dispatch that was queued until the next look. @param payload what Redis keeps of it */
+  took(payload: object): void;
 }
 
 export interface WatchedHeadroom extends Headroom, Disposable {
@@ -76,25 +75,11 @@ export function watchHeadroom(
   void keepLooking();
   return {
     room,
-    took(bytes) {
-      taken += bytes;
+    took(payload) {
+      taken += JSON.stringify(payload).length + OVERHEAD;
     },
     look,
     [Symbol.dispose]: () => stopped.abort(),
-  };
-}
-
-/** Queues events only while Redis has room for them. */
-export function withinHeadroom(headroom: Headroom, enqueue: Enqueue): Enqueue {
-  return async candidates => {
-    const reason = headroom.room();
-    if (reason !== undefined) return { kind: 'unavailable', reason };
-    const result = await enqueue(candidates);
-    if (result.kind === 'done') {
-      const queued = candidates.filter((_, index) => result.results[index]?.outcome === 'enqueued');
-      for (const { payload } of queued) headroom.took(JSON.stringify(payload).length + OVERHEAD);
-    }
-    return result;
   };
 }
 

@@ -11,7 +11,7 @@ import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { parseIngestConfig } from './config.ts';
 import { createEnqueue, createRecover } from './enqueue.ts';
-import { watchHeadroom, withinHeadroom } from './headroom.ts';
+import { watchHeadroom } from './headroom.ts';
 import { createIngestMetrics } from './metrics.ts';
 import { reportConflict } from './report.ts';
 import { createIngestApp } from './server.ts';
@@ -49,14 +49,11 @@ await runProcess('ingest', parseIngestConfig(process.env), async running => {
   const app = createIngestApp({
     config,
     tokens: config.HMAC_TOKEN_PATH ? tokenFile(config.HMAC_TOKEN_PATH, log) : async () => [],
-    enqueue: withinHeadroom(
-      headroom,
-      createEnqueue({
-        ...recording,
-        ...{ redis, queue, claims, waitReplicas: config.REDIS_WAIT_REPLICAS, newId: randomUUID },
-        onConflict: candidate => reportConflict(candidate, metrics, log),
-      }),
-    ),
+    enqueue: createEnqueue({
+      ...recording,
+      ...{ redis, queue, claims, headroom, waitReplicas: config.REDIS_WAIT_REPLICAS, newId: randomUUID },
+      onConflict: candidate => reportConflict(candidate, metrics, log),
+    }),
     recover: createRecover({ ...recording, redis, claims }),
     probes,
     metrics,

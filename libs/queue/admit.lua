@@ -5,16 +5,17 @@
 --      by priority
 -- ARGV 1: dedup id, 2: stream id, 3: object id, 4: class, 5: time of the event (s; empty: unknown), 6: 1 where a delivered
 --      dispatch is remembered for as long as its stream, 7: how long a stream is remembered (ms), 8: how many are, 9: how
---      long one is kept however many there are (ms), 10: prefix of stream keys, 11: repository, 12: the last priority
+--      long one is kept however many there are (ms), 10: prefix of stream keys, 11: repository, 12: the last priority, 13: 1 where Redis has
+--      no room for another dispatch
 -- Returns {'add', time of the event (s), now (ms), priority, 1 where two sources overwrite each other}, {'repeat', id of the
--- dispatch that it repeats} or {'stale'}.
+-- dispatch that it repeats}, {'stale'} or {'full'}.
 --
 -- A stream is a hash. `newest` and `time` are the dedup id and the time of its newest enqueued event. Under its dedup id stands
 -- each event that is remembered, of a success stream the newest alone: its time and, once delivered, its dispatch id.
 -- `previous`, `turned`, `turns` and `warned` tell whether two sources overwrite each other.
 
 local claim, delivered, stream, streams, healthy, objects, turns, waiting = unpack(KEYS)
-local id, stream_id, object, class, timestamp, remembered, memory, max, keep, prefix, jobs, repo, last = unpack(ARGV)
+local id, stream_id, object, class, timestamp, remembered, memory, max, keep, prefix, jobs, repo, last, full = unpack(ARGV)
 memory, max, keep, last = tonumber(memory), tonumber(max), tonumber(keep), tonumber(last)
 local at = event_time(timestamp)
 
@@ -23,7 +24,7 @@ newest_time = tonumber(newest_time)
 local entry_time, dispatch_id = string.match(entry or '', '^(%d+) ?(.*)$')
 entry_time = tonumber(entry_time)
 local success = class == 'failure' and tonumber(redis.call('HGET', healthy, object)) or nil
-at = unless_late(at, newest_time)
+at = unless_late(unless_late(at, newest_time), success)
 local ttl = redis.call('PTTL', claim)
 -- What has a claim and no entry was forgotten by its stream. Its job knows when it happened.
 if ttl ~= -2 and not entry then
@@ -67,7 +68,10 @@ if known then
   end
 end
 
--- It is new, or pending, or was not delivered. A claim of its own from before the stream moved on is in its way.
+-- It is new, or pending, or was not delivered.
+local pending = known and ttl == -1
+if full == '1' and not pending then return { 'full' } end
+-- A claim of its own from before the stream moved on is in its way.
 if not known then redis.call('DEL', claim) end
 
 -- Two sources that overwrite each other go back and forth between two events.
@@ -85,7 +89,6 @@ if class == 'success' and newest_id and newest_id ~= id then
   redis.call('HDEL', stream, newest_id)
 end
 
-local pending = known and ttl == -1
 if not pending then
   redis.call('HSET', stream, 'newest', id, 'time', math.max(at, newest_time or at), id, at)
 elseif not entry then
@@ -110,13 +113,15 @@ see()
 for _, forgotten in ipairs(forget(streams, memory, max, keep)) do redis.call('DEL', prefix .. forgotten) end
 
 -- Repositories take turns: a dispatch goes to the turn after the newest one of its repository, but to none that is over. What
--- was redriven has the last priority, behind every turn. When nothing else waits, turns start over; but what was admitted a
--- moment ago may not be in the queue yet.
+-- was redriven has the last priority, behind every turn. When nothing else waits, turns start over, or a repository that
+-- dispatches one after another would be held back for it later. But what was admitted a moment ago may not be in the queue yet:
+-- it is there once it has its claim.
 local UNDER_WAY_MS = 2000
 local head = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
 local first = head and math.floor(head / 0x100000000) or last
-local newest_turn, current, given_at = unpack(redis.call('HMGET', turns, repo, 'current', 'given_at'))
-if first >= last and now - (tonumber(given_at) or 0) > UNDER_WAY_MS then
+local newest_turn, current, given_at, given = unpack(redis.call('HMGET', turns, repo, 'current', 'given_at', 'given'))
+local arrived = given and redis.call('EXISTS', string.sub(claim, 1, -1 - #id) .. given) == 1
+if first >= last and (arrived or now - (tonumber(given_at) or 0) > UNDER_WAY_MS) then
   redis.call('DEL', turns)
   newest_turn, current = nil, nil
 end
@@ -124,5 +129,5 @@ end
 local turn = math.max(tonumber(current) or 1, first < last and first or 1)
 local priority = math.min(math.max(turn, (tonumber(newest_turn) or 0) + 1), last - 1)
 -- What is pending has its turn.
-if not pending then redis.call('HSET', turns, repo, priority, 'current', turn, 'given_at', now) end
+if not pending then redis.call('HSET', turns, repo, priority, 'current', turn, 'given_at', now, 'given', id) end
 return { 'add', at, now, priority, conflict }

@@ -13,12 +13,16 @@ export interface Claims {
   /**
    * Whether an event's dispatch is news and goes on to the enqueue, repeats another one, or is older than the newest of
    * its stream. See admit.lua. The requests of one event take one round trip.
+   * @param isFull whether Redis has no room for another dispatch: what would be news is `full` then
    */
-  admit(requests: readonly AdmitRequest[], memory: Memory): Promise<Admission[]>;
+  admit(requests: readonly AdmitRequest[], memory: Memory, isFull: boolean): Promise<Admission[]>;
   /** Notes a success that no dispatch is wanted for: it re-arms the failures of its objects all the same. */
   recover(objectIds: readonly string[], eventTime: number | undefined, memory: Memory): Promise<void>;
-  /** Keeps the claim of a delivered dispatch for the time that the dispatch says, and has its stream remember it. */
-  settleDelivered(jobId: string, dispatch: Dispatch): Promise<void>;
+  /**
+   * Keeps the claim of a delivered dispatch for the time that the dispatch says, and has its stream remember it.
+   * @returns when, by Redis' clock, in milliseconds since the epoch
+   */
+  settleDelivered(jobId: string, dispatch: Dispatch): Promise<number>;
   /**
    * Keeps the claim of a dead dispatch for `cooldownMs`; 0 ends it at once.
    * @param run when the job that ends was queued, in milliseconds since the epoch. If it was queued again since, its claim stays
@@ -83,12 +87,14 @@ export type Admission =
       readonly conflict: boolean;
     }
   | { readonly kind: 'repeat'; readonly dispatchId: string }
-  | { readonly kind: 'stale' };
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'full' };
 
 type AdmitReply =
   | ['add', eventTime: number, now: number, priority: number, conflict: 0 | 1]
   | ['repeat', dispatchId: string]
-  | ['stale'];
+  | ['stale']
+  | ['full'];
 
 export function createClaims(redis: Redis, prefix: string): Claims {
   const keys = claimKeys(prefix);
@@ -98,14 +104,14 @@ export function createClaims(redis: Redis, prefix: string): Claims {
   const claimHolder = defineScript<[id: string, state: Holder['state']] | null>(redis, 'holder.lua');
   const endCooldown = defineScript<null>(redis, 'end-cooldown.lua');
 
-  async function admit(request: AdmitRequest, memory: Memory): Promise<Admission> {
+  async function admit(request: AdmitRequest, memory: Memory, isFull: boolean): Promise<Admission> {
     const { dedup_id, stream_id, object_id, repo, event_time, remembered } = request;
     const names = [keys.claim(dedup_id), keys.delivered, keys.stream(stream_id), keys.streams];
     names.push(keys.healthy, keys.objects, keys.turns, keys.waiting);
     const values = [dedup_id, stream_id, object_id, request.class, event_time ?? '', remembered ? 1 : 0];
     const { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP } = memory;
     const limits = [DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
-    const turn = [repo.toLowerCase(), LAST_PRIORITY];
+    const turn = [repo.toLowerCase(), LAST_PRIORITY, isFull ? 1 : 0];
     const reply = await admitOne(names, [...values, ...limits, keys.streamPrefix, keys.job(''), ...turn]);
     switch (reply[0]) {
       case 'add': {
@@ -116,6 +122,8 @@ export function createClaims(redis: Redis, prefix: string): Claims {
         return { kind: 'repeat', dispatchId: reply[1] };
       case 'stale':
         return { kind: 'stale' };
+      case 'full':
+        return { kind: 'full' };
       default:
         return reply satisfies never;
     }
@@ -134,7 +142,7 @@ export function createClaims(redis: Redis, prefix: string): Claims {
   }
 
   return {
-    admit: (requests, memory) => Promise.all(requests.map(request => admit(request, memory))),
+    admit: (requests, memory, isFull) => Promise.all(requests.map(request => admit(request, memory, isFull))),
     async recover(objectIds, eventTime, { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP }) {
       const values = [eventTime ?? '', DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
       await Promise.all(objectIds.map(id => recoverOne([keys.healthy, keys.objects], [id, ...values])));
@@ -149,7 +157,7 @@ export function createClaims(redis: Redis, prefix: string): Claims {
       ];
       const values = [jobId, dedup_id, claim.delivered_ttl_ms, 'delivered', ''];
       const memory = stream_id === undefined ? [0, '', ''] : [1, event_time, stream_id];
-      await settleClaim(names, [...values, ...memory]);
+      return await settleClaim(names, [...values, ...memory]);
     },
     settleDead,
     release: (jobId, dedupId, run) => settleDead(jobId, dedupId, 0, run),

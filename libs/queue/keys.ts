@@ -25,8 +25,8 @@ export function claimKeys(prefix: string) {
     /** The ids of all objects that have had a success, scored by when they last had one (ms since the epoch). */
     objects: `${prefix}:${DISPATCH_QUEUE}:objects`,
     /**
-     * A hash: the priority of each repository's newest dispatch since the last time that none waited, `current` and
-     * `given_at` (ms since the epoch). See admit.lua.
+     * A hash: the priority of each repository's newest dispatch since the last time that none waited, `current`, and of
+     * the newest turn `given_at` (ms since the epoch) and `given` (the dedup id). See admit.lua.
      */
     turns: `${prefix}:${DISPATCH_QUEUE}:turns`,
     /** The jobs that wait, by priority. BullMQ's. */

@@ -4,31 +4,31 @@
 --      (ms)
 -- ARGV 1: job id, 2: dedup id, 3: time to live (ms; 0: ends now), 4: delivered or dead, 5: when the job was queued that
 --      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id
--- Returns 1 where the claim was this dispatch's own, else 0.
+-- Returns Redis' clock (ms).
 
 local ttl, dead = tonumber(ARGV[3]), ARGV[4] == 'dead'
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Whoever finds the job again, its worker having died before it could end it, is not to send it again. By then the claim may
 -- have expired, or belong to another dispatch.
 if not dead and redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'delivered', 1) end
 
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return now end
 
 -- What a slow worker finds dead may have been delivered meanwhile by another that has taken the job up, or be on the
 -- queue again.
 if dead then
-  if redis.call('PTTL', KEYS[1]) >= 0 and redis.call('ZSCORE', KEYS[2], ARGV[2]) then return 0 end
+  if redis.call('PTTL', KEYS[1]) >= 0 and redis.call('ZSCORE', KEYS[2], ARGV[2]) then return now end
   local queued = redis.call('HGET', KEYS[3], 'timestamp')
-  if queued and ARGV[5] ~= '' and queued ~= ARGV[5] then return 0 end
+  if queued and ARGV[5] ~= '' and queued ~= ARGV[5] then return now end
 end
 
 if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) else redis.call('DEL', KEYS[1]) end
 if dead then
   redis.call('ZREM', KEYS[2], ARGV[2])
-  return 1
+  return now
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[2], now + ttl, ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 if ARGV[6] == '1' then
@@ -42,4 +42,4 @@ if ARGV[6] == '1' then
   -- Something newer may stand in the stream of a success by now.
   if entry then redis.call('HSET', KEYS[4], ARGV[2], string.match(entry, '^%d+') .. ' ' .. ARGV[1]) end
 end
-return 1
+return now

@@ -19,6 +19,19 @@ const SHARED_KEYS = {
   events: 'stream',
 } as const;
 
+/** Keys of our own, of the dispatch queue alone. */
+const OWN_KEYS = {
+  delivered: 'zset',
+  streams: 'zset',
+  healthy: 'hash',
+  objects: 'zset',
+  turns: 'hash',
+  limiter: 'string',
+  'limiter:untold': 'string',
+  calls: 'list',
+  pace: 'hash',
+} as const;
+
 const PROBE_LIVES_MS = 60_000;
 
 /**
@@ -27,11 +40,14 @@ const PROBE_LIVES_MS = 60_000;
  */
 export function redisTakesWrites(redis: Redis, prefix: string): Check {
   const probe = defineScript<null>(redis, 'probe.lua');
-  const shared = [DISPATCH_QUEUE, DEAD_LETTER_QUEUE].flatMap(queue =>
-    Object.entries(SHARED_KEYS).map(([key, type]) => [`${prefix}:${queue}:${key}`, type] as const),
-  );
-  const keys = [`${prefix}:${DISPATCH_QUEUE}:probe`, ...shared.map(([key]) => key)];
-  const values = [PROBE_LIVES_MS, ...shared.map(([, type]) => type)];
+  const types = (queue: string, of: Readonly<Record<string, string>>) =>
+    Object.entries(of).map(([key, type]) => [`${prefix}:${queue}:${key}`, type] as const);
+  const looked = [
+    ...types(DISPATCH_QUEUE, { ...SHARED_KEYS, ...OWN_KEYS }),
+    ...types(DEAD_LETTER_QUEUE, SHARED_KEYS),
+  ];
+  const keys = [`${prefix}:${DISPATCH_QUEUE}:probe`, ...looked.map(([key]) => key)];
+  const values = [PROBE_LIVES_MS, ...looked.map(([, type]) => type)];
   return async () => {
     const reason = redisUnavailable(redis);
     if (reason !== undefined) return reason;

@@ -246,6 +246,8 @@ describe('routing', () => {
     ['TestSucceeded', 'TestSucceeded', 'enqueue'],
     ['TestSucceeded', 'UpgradeSucceeded', 'not_routed'],
     ['UpgradeSucceeded', 'TestSucceeded', 'ignored_reason'],
+    // A reason of Flux that this service is not configured for is no mistake of the team.
+    ['UpgradeSucceeded,ReconciliationSucceeded', 'UpgradeSucceeded', 'enqueue'],
     ['UpgradeSucceded', 'UpgradeSucceeded', 'invalid_dispatch_reasons'],
     ['', 'UpgradeSucceeded', 'invalid_dispatch_reasons'],
     ['UpgradeSucceeded,', 'UpgradeSucceeded', 'invalid_dispatch_reasons'],

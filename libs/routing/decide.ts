@@ -1,5 +1,7 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import {
+  FAILURE_REASONS as FLUX_FAILURE_REASONS,
+  SUCCESS_REASONS as FLUX_SUCCESS_REASONS,
   INFO_FAILURE_REASONS,
   OPTIONAL_SUCCESS_REASON,
   type ReasonClass,
@@ -120,7 +122,9 @@ const REASONS_FORM = 'separated by commas, such as InstallSucceeded, UpgradeSucc
 
 function isReason(reason: string, config: DecideConfig): boolean {
   const { SUCCESS_REASONS, FAILURE_REASONS } = config;
-  return [...SUCCESS_REASONS, ...FAILURE_REASONS, OPTIONAL_SUCCESS_REASON].includes(reason);
+  // Those of Flux are no mistake of the team, also where this service is not configured for them.
+  const ofFlux = [...FLUX_SUCCESS_REASONS, ...FLUX_FAILURE_REASONS, OPTIONAL_SUCCESS_REASON];
+  return [...SUCCESS_REASONS, ...FAILURE_REASONS, ...ofFlux].includes(reason);
 }
 
 function ignored({ reason, severity }: FluxEvent, config: DecideConfig): string {

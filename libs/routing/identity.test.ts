@@ -108,6 +108,18 @@ describe('what distinguishes one deployment of an object from the next', () => {
       { metadata: { revision: '1.4.2' }, message: 'Helm upgrade succeeded for release app.v6 with chart' },
     ],
     [
+      'without a digest, nothing of how long a reconciliation took',
+      true,
+      {
+        ...{ message: 'Reconciliation finished in 1.842s, next run in 10m0s' },
+        metadata: { revision: 'main/0123456789abcd' },
+      },
+      {
+        ...{ message: 'Reconciliation finished in 953ms, next run in 10m0s' },
+        metadata: { revision: 'main/0123456789abcd' },
+      },
+    ],
+    [
       'with a chart version, no more of the message than its first line',
       true,
       { metadata: { revision: '1.4.2' }, message: `${upgrade}\n\nLast Helm logs:\n12:00 waiting` },

@@ -57,5 +57,14 @@ function deploymentOf({ event, alert: { revision }, reasonClass }: DeploymentKey
   if (reasonClass === 'failure') return [revision?.digest ?? revision?.text ?? ''];
   const { uid } = event.involvedObject;
   if (revision?.digest !== undefined) return [uid, revision.digest];
-  return [uid, revision?.text ?? '', firstLine(event.message)];
+  return [uid, revision?.text ?? '', releaseOf(event.message)];
+}
+
+/**
+ * What a message says of a release: its first line. That of a Kustomization says only how long the reconciliation took and when
+ * the next one is, and differs at every interval.
+ */
+function releaseOf(message: string): string {
+  const line = firstLine(message);
+  return /^Reconciliation finished in \S+, next run in \S+$/.test(line) ? '' : line;
 }

@@ -213,7 +213,7 @@ export async function openWorld(redisUrl: string): Promise<World> {
       event_time: Math.floor(START / SECOND_MS + state.events / 2),
     };
     const admit: Claims['admit'] = async (requests, memory) => {
-      const admissions = await claims.admit(requests, memory);
+      const admissions = await claims.admit(requests, memory, false);
       for (const admission of admissions) model.admitted(name, admission);
       // By the clock of the processes instead of that of Redis.
       return admissions.map(each => (each.kind === 'add' ? { ...each, now: Date.now() } : each));
@@ -228,6 +228,7 @@ export async function openWorld(redisUrl: string): Promise<World> {
       const enqueue = createEnqueue({
         ...{ redis, queue: { addBulk }, claims: { admit }, memory: MEMORY, newId: () => id },
         ...{ timeoutMs: DAY_MS, waitReplicas: 0, onConflict: () => undefined },
+        headroom: { room: () => undefined, took: () => undefined },
       });
       const result = await enqueue([candidate]);
       const accepted = result.kind === 'done' && result.results[0]?.outcome === 'enqueued';

@@ -69,7 +69,7 @@ export interface LifeOptions {
 function createLife(random: Random, kind: ControllerEvent['kind'], options: LifeOptions) {
   const { name, cluster, start } = options;
   const alerts = alertsOf(random, options);
-  const clock = random.pick([0, 0, 0, -300, 45]);
+  let clock = random.pick([0, 0, 0, -300, 45]);
   // Where a clock differs or is missing, the order of the arrivals is all that there is.
   const timeless = random.chance(15) ? random.pick(['none', 'future'] as const) : undefined;
   const posts: Arrival[] = [];
@@ -85,6 +85,10 @@ function createLife(random: Random, kind: ControllerEvent['kind'], options: Life
     },
     wait(from: number, to: number) {
       time += random.int(from, to);
+    },
+    /** Another replica of the controller takes over, on a node whose clock differs. */
+    moveController() {
+      clock = random.pick([0, -600, -40]);
     },
     recreate() {
       uid = uidOf(++recreated);
@@ -167,6 +171,7 @@ export function kustomization(random: Random, options: LifeOptions): Arrival[] {
 
   report();
   while (life.time < start + length) {
+    if (random.chance(3)) life.moveController();
     reports();
     life.wait(MINUTE, random.pick([HOUR, DAY, 3 * DAY]));
     const what = random.int(1, 100);
@@ -235,6 +240,7 @@ export function helmRelease(random: Random, options: LifeOptions): Arrival[] {
 
   succeed('InstallSucceeded', 'install');
   while (life.time < start + length) {
+    if (random.chance(3)) life.moveController();
     life.wait(HOUR, random.pick([DAY, 4 * DAY]));
     const what = random.int(1, 100);
     if (what <= 40) {

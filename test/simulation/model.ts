@@ -13,8 +13,9 @@ export interface Expected {
   readonly dispatchId: string;
   readonly what: string;
   readonly class: Class;
-  /** Of the event, in seconds. */
+  /** Of the event, in seconds. Where it counts as of its arrival, that may have been a second earlier. */
   readonly time: number;
+  readonly earliest: number;
   readonly object: string;
   /** must: once. may: it was superseded while it may have been on its way. never: superseded while it could not be sent. */
   fate: 'must' | 'may' | 'never';
@@ -60,7 +61,9 @@ interface Stream {
 export interface Arrival {
   readonly event: ControllerEvent;
   readonly repo: string;
-  /** Seconds since the epoch, by Redis: when the answer came. */
+  /** Seconds since the epoch, by Redis: when it was posted. */
+  readonly since: number;
+  /** The same: when the answer came. */
   readonly now: number;
 }
 
@@ -78,8 +81,12 @@ export function createModel(settings: ModelSettings) {
     return unseen >= settings.ttlMs || (unseen >= settings.keepMs && size > settings.maxStreams);
   }
 
+  function healthyAt(eventClass: Class, object: string): number | undefined {
+    return eventClass === 'failure' ? healthy.get(object)?.time : undefined;
+  }
+
   /** What the model knows about an arrival: which stream it belongs to, and when it happened. */
-  function look({ event, repo, now }: Arrival) {
+  function look({ event, repo, since, now }: Arrival) {
     const eventClass = classOf(event);
     if (eventClass === undefined) return undefined;
     const { metadata, kind, reason } = event;
@@ -98,7 +105,13 @@ export function createModel(settings: ModelSettings) {
     return {
       ...{ eventClass, object, eventType, key, stream },
       routed: takes === 'any' || takes === eventClass,
-      time: clamp(event.timestamp, now, stream?.newest.time),
+      // Flux's retries do not make a failure late by minutes: one that is so much older than a success is by a wrong clock.
+      time: clamp(clamp(event.timestamp, now, stream?.newest.time), now, healthyAt(eventClass, object)),
+      earliest: clamp(
+        clamp(event.timestamp, since, stream?.newest.time),
+        since,
+        healthyAt(eventClass, object),
+      ),
       id: `${reason}|${identityOf(event, eventClass)}`,
       repeat:
         eventClass === 'failure' && !metadata['revision']
@@ -136,9 +149,9 @@ export function createModel(settings: ModelSettings) {
   function apply(arrival: Arrival, outcome: Outcome, dispatchId: string | undefined, sentAt: number): void {
     const seen = look(arrival);
     if (seen === undefined) return;
-    const { event, repo, now } = arrival;
-    const { stream, eventClass, object, eventType, key, id, time, repeat } = seen;
-    if (outcome !== 'stale' && eventClass === 'success') recover(object, time, now);
+    const { event, repo } = arrival;
+    const { stream, eventClass, object, eventType, key, id, time, earliest, repeat } = seen;
+    if (outcome !== 'stale' && eventClass === 'success') recover(object, time, earliest, arrival);
     if (stream) resolveDoubt(stream, id, outcome === repeat);
     if (outcome === repeat && stream) stream.seen = clock;
     if (outcome !== 'enqueued') return;
@@ -151,7 +164,7 @@ export function createModel(settings: ModelSettings) {
     dispatches.push({
       dispatchId: dispatchId ?? '',
       what: `${event.kind}/${event.name} ${event.reason} ${event.metadata['revision'] ?? ''} → ${repo} ${eventType}`,
-      ...{ class: eventClass, time, object },
+      ...{ class: eventClass, time, earliest, object },
       // One that arrives after the success that ended its outage is superseded at its first attempt.
       fate: eventClass === 'failure' && (healthy.get(object)?.time ?? 0) > time ? 'never' : 'must',
       mayRepeat: false,
@@ -177,14 +190,16 @@ export function createModel(settings: ModelSettings) {
   }
 
   /** The object was healthy then: its older failures that still wait are not to be sent any more. */
-  function recover(object: string, time: number, now: number): void {
+  function recover(object: string, time: number, earliest: number, { since, now }: Arrival): void {
     const before = healthy.get(object)?.time;
-    const at = before !== undefined && before - time > LATE_S ? now : time;
+    const at = clamp(time, now, before);
+    const earliestAt = clamp(earliest, since, before);
     healthy.set(object, { time: Math.max(at, before ?? 0), seen: clock });
     for (const dispatch of dispatches) {
-      if (dispatch.object !== object || dispatch.class !== 'failure' || dispatch.time >= at) continue;
+      if (dispatch.object !== object || dispatch.class !== 'failure' || dispatch.earliest >= at) continue;
       if (dispatch.fate !== 'must' || sent.has(dispatch)) continue;
-      dispatch.fate = !githubUp || Date.now() < dispatch.notBefore ? 'never' : 'may';
+      const isUnsent = !githubUp || Date.now() < dispatch.notBefore;
+      dispatch.fate = isUnsent && dispatch.time < earliestAt ? 'never' : 'may';
     }
   }
 

@@ -32,7 +32,7 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
     for (const repo of repos) {
       const own = dispatches?.find(each => each.repo === repo) ?? { outcome, dispatch_id };
       const now = Math.floor(Date.now() / 1000);
-      const arrival = { event: step.event, repo, now };
+      const arrival = { event: step.event, repo, since: Math.floor(sentAt / 1000), now };
       const given = own.outcome as Outcome;
       const possible = model.expect(arrival);
       // Of several tries, the one that was taken may have had no answer. Then the last answer names a new dispatch.

@@ -58,14 +58,14 @@ async function open(memory = MEMORY) {
   const claims = createClaims(redis, prefix);
   const keys = claimKeys(prefix);
 
-  async function admit(event: Event): Promise<Admission> {
-    const [admission] = await claims.admit([request(event)], memory);
+  async function admit(event: Event, isFull = false): Promise<Admission> {
+    const [admission] = await claims.admit([request(event)], memory, isFull);
     if (!admission) throw new Error('There is no answer');
     return admission;
   }
 
   /** Asks for an event and enqueues it, as ingest does. Returns its dispatch, or why there is none. */
-  async function send(event: Event): Promise<Dispatch | 'repeat' | 'stale'> {
+  async function send(event: Event): Promise<Dispatch | 'repeat' | 'stale' | 'full'> {
     const admission = await admit(event);
     if (admission.kind !== 'add') return admission.kind;
     const { stream_id, remembered, ...values } = request(event);
@@ -86,7 +86,10 @@ async function open(memory = MEMORY) {
       return sent;
     },
     /** Has every dispatch that waits delivered, or what else `end` does, as the dispatcher would. */
-    async work(end = (dispatch: Dispatch) => claims.settleDelivered(dispatch.payload.dispatch_id, dispatch)) {
+    async work(
+      end: (dispatch: Dispatch) => Promise<unknown> = dispatch =>
+        claims.settleDelivered(dispatch.payload.dispatch_id, dispatch),
+    ) {
       const worker = new Worker<Dispatch>(queue.name, job => end(job.data), { connection: redis, prefix });
       worker.on('error', () => undefined);
       await until('the queue is empty', async () => {
@@ -445,7 +448,7 @@ describe('time', () => {
     expect(await d.admit(success('B', 86_400 - 60))).toEqual({ kind: 'stale' });
   });
 
-  test.each([1, 3600])(
+  test.each([1, 120])(
     'a failure that is reported %s s after the success that ended its outage is superseded',
     async late => {
       await using d = await open();
@@ -453,6 +456,20 @@ describe('time', () => {
       expect(await d.claims.isSuperseded(await d.enqueue(failure('A', 10_000 - late)))).toBe(true);
     },
   );
+
+  test('a failure from a clock that is far behind that of the last success counts as of its arrival', async () => {
+    await using d = await open();
+    await d.enqueue(success('A', 10_000));
+    for (const outage of [1, 2]) {
+      expect(await d.claims.isSuperseded(await d.enqueue(failure('A', 9_800)))).toBe(false);
+      expect(await d.send(failure('A', 9_810))).toBe('repeat');
+      const [before] = await d.redis.time();
+      await until('the clock of Redis goes on', async () => (await d.redis.time())[0] !== before);
+      await d.send(success(`B ${outage}`, 9_820));
+      const [recovered] = await d.redis.time();
+      await until('the clock of Redis goes on', async () => (await d.redis.time())[0] !== recovered);
+    }
+  });
 
   test('a success that is not routed, from a clock that is far behind, re-arms as of its arrival', async () => {
     await using d = await open();
@@ -586,6 +603,17 @@ describe('two sources that overwrite each other', () => {
   });
 });
 
+test('a Redis without room takes nothing that is new, and knows what is a repeat', async () => {
+  await using d = await open();
+  await d.enqueue(success('A', 0));
+  expect(await d.admit(success('B', 1), true)).toEqual({ kind: 'full' });
+  expect(await d.admit(success('A', 1), true)).toMatchObject({ kind: 'add' });
+  await d.work();
+  expect(await d.admit(success('A', 2), true)).toMatchObject({ kind: 'repeat' });
+  expect(await d.admit(success('B', 1), true)).toEqual({ kind: 'full' });
+  expect(await d.send(success('B', 1))).toMatchObject({ dedup_id: hash('B', 'object', 'success') });
+});
+
 describe('turns', () => {
   let objects = 0;
   const deploy = (d: Opened, repo: string) =>
@@ -600,6 +628,17 @@ describe('turns', () => {
     await deploy(d, 'Altinn/z');
     const names = (await order(d)).map(repo => repo.at(-1)).join('');
     expect(names).toBe('xyzxyxxx');
+  });
+
+  test('what a repository has dispatched before does not hold it back', async () => {
+    await using d = await open();
+    for (let n = 0; n < 20; n++) {
+      await deploy(d, 'Altinn/x');
+      await d.work();
+    }
+    for (let n = 0; n < 5; n++) await deploy(d, 'Altinn/y');
+    await deploy(d, 'Altinn/x');
+    expect((await order(d)).map(repo => repo.at(-1)).join('')).toBe('yxyyyy');
   });
 
   test('the case of a repository makes no difference', async () => {

@@ -109,6 +109,14 @@ describe('a Redis that answers, and refuses writes', () => {
       begin: client => client.set(`${PREFIX}:dispatch:wait`, 'of another program'),
       end: client => client.del(`${PREFIX}:dispatch:wait`),
     },
+    'a key of our own of another type': {
+      reason: /WRONGTYPE .*:dispatch:limiter is a list, not a string.*remove it/,
+      begin: async client => {
+        await client.del(`${PREFIX}:dispatch:limiter`);
+        return client.lpush(`${PREFIX}:dispatch:limiter`, 'of another program');
+      },
+      end: client => client.del(`${PREFIX}:dispatch:limiter`),
+    },
   };
 
   let redis: ControllableRedis;
