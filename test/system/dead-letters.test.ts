@@ -220,6 +220,8 @@ describe('Retry', () => {
     await using d = await openSystem({ DISPATCH_RETRY_WINDOW: '1h' });
     const { id = '' } = await d.deploy('v1');
     const entry = await d.parked();
+    // Its job ends a moment later. With the entry made older it would be taken for one that was redriven already.
+    await until('the job that died has ended', async () => !(await d.dispatches.getJob(id)));
     // As if the dispatch had been accepted, and had died, before the window that begins with Retry.
     const { run, dispatch, ...rest } = entry.data;
     const { accepted_at, ...others } = dispatch as Dispatch;
