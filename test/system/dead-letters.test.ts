@@ -291,7 +291,7 @@ describe('two dispatches of the same dedup id', () => {
     const first = await d.send(10, 'A');
     await d.postpone(first);
     d.stub.setFaults(answering(404));
-    await d.send(20, 'B');
+    await d.ended(await d.send(20, 'B'), 'dead');
     const second = await d.send(30, 'A');
     await d.entryOf(second);
     await d.resume(first);
