@@ -8,14 +8,18 @@ import type { ControllerEvent } from './steps.ts';
 /** What ingest may answer for one repository. */
 export type Outcome = 'enqueued' | 'duplicate' | 'rate_limited' | 'stale' | 'not_routed' | 'ignored_reason';
 
+/** A time in seconds. That of an arrival is only known to lie between the post and its answer. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A dispatch that was accepted, and whether GitHub is to receive it. */
 export interface Expected {
   readonly dispatchId: string;
   readonly what: string;
   readonly class: Class;
-  /** Of the event, in seconds. Where it counts as of its arrival, that may have been a second earlier. */
-  readonly time: number;
-  readonly earliest: number;
+  readonly time: Span;
   readonly object: string;
   /** must: once. may: it was superseded while it may have been on its way. never: superseded while it could not be sent. */
   fate: 'must' | 'may' | 'never';
@@ -49,9 +53,9 @@ export interface ModelSettings {
 }
 
 interface Stream {
-  newest: { id: string; time: number };
+  newest: { id: string; time: Span };
   /** By identity: when it was enqueued, by the event's time and by the model's clock. Of successes the newest alone. */
-  readonly enqueued: Map<string, { readonly time: number; readonly clock: number }>;
+  readonly enqueued: Map<string, { readonly time: Span; readonly clock: number }>;
   /** What may have been forgotten since: all of it, or nothing. */
   doubtful: Set<string>;
   /** By the model's clock. */
@@ -61,15 +65,13 @@ interface Stream {
 export interface Arrival {
   readonly event: ControllerEvent;
   readonly repo: string;
-  /** Seconds since the epoch, by Redis: when it was posted. */
-  readonly since: number;
-  /** The same: when the answer came. */
-  readonly now: number;
+  /** From the post to its answer, in seconds since the epoch, by Redis. */
+  readonly now: Span;
 }
 
 export function createModel(settings: ModelSettings) {
   const streams = new Map<string, Stream>();
-  const healthy = new Map<string, { time: number; seen: number }>();
+  const healthy = new Map<string, { time: Span; seen: number }>();
   const dispatches: Expected[] = [];
   let clock = 0;
   let githubUp = true;
@@ -81,12 +83,15 @@ export function createModel(settings: ModelSettings) {
     return unseen >= settings.ttlMs || (unseen >= settings.keepMs && size > settings.maxStreams);
   }
 
-  function healthyAt(eventClass: Class, object: string): number | undefined {
-    return eventClass === 'failure' ? healthy.get(object)?.time : undefined;
+  /** An event that is minutes older than what has been seen counts as of its arrival, unless that has been forgotten. */
+  function unlessLate(time: Span, now: Span, newest: { time: Span; seen: number } | undefined): Span {
+    if (newest === undefined || newest.time.to - time.from <= LATE_S) return time;
+    const isLate = newest.time.from - time.to > LATE_S && !forgettable(newest);
+    return isLate ? now : { from: time.from, to: now.to };
   }
 
   /** What the model knows about an arrival: which stream it belongs to, and when it happened. */
-  function look({ event, repo, since, now }: Arrival) {
+  function look({ event, repo, now }: Arrival) {
     const eventClass = classOf(event);
     if (eventClass === undefined) return undefined;
     const { metadata, kind, reason } = event;
@@ -106,11 +111,10 @@ export function createModel(settings: ModelSettings) {
       ...{ eventClass, object, eventType, key, stream },
       routed: takes === 'any' || takes === eventClass,
       // Flux's retries do not make a failure late by minutes: one that is so much older than a success is by a wrong clock.
-      time: clamp(clamp(event.timestamp, now, stream?.newest.time), now, healthyAt(eventClass, object)),
-      earliest: clamp(
-        clamp(event.timestamp, since, stream?.newest.time),
-        since,
-        healthyAt(eventClass, object),
+      time: unlessLate(
+        unlessLate(timeOf(event, now), now, stream && { time: stream.newest.time, seen: stream.seen }),
+        now,
+        eventClass === 'failure' ? healthy.get(object) : undefined,
       ),
       id: `${reason}|${identityOf(event, eventClass)}`,
       repeat:
@@ -127,21 +131,20 @@ export function createModel(settings: ModelSettings) {
     const { routed, stream, eventClass, object, id, time, repeat } = seen;
     if (!routed) return ['not_routed'];
     if (!stream) return ['enqueued'];
-    const outcome = remembers(stream, id, eventClass, object, time)
-      ? repeat
-      : time < stream.newest.time
-        ? 'stale'
-        : 'enqueued';
+    const isKnown = remembers(stream, id, eventClass, object, time);
+    const isStale = isBefore(time, stream.newest.time);
+    const outcome = isKnown ? repeat : isStale ? 'stale' : 'enqueued';
     const since = stream.enqueued.get(id)?.clock ?? clock;
     const isOver = repeat === 'rate_limited' && clock - since >= settings.rateLimitMs;
     // That its object has recovered may be forgotten before its failures are.
     const recovery = eventClass === 'failure' ? healthy.get(object) : undefined;
     const isVague = recovery !== undefined && forgettable(recovery);
-    if (isOver || isVague || forgettable(stream) || stream.doubtful.has(id))
+    if (isOver || isVague || forgettable(stream) || stream.doubtful.has(id) || isKnown === undefined)
       return [...new Set<Outcome>([outcome, 'enqueued', repeat])];
+    if (!isKnown && isStale === undefined) return ['stale', 'enqueued'];
     // A failure that arrives after the success that ended its outage repeats one whose claim may have ended with it. It is
     // superseded like that one.
-    const isLate = eventClass === 'failure' && (healthy.get(object)?.time ?? 0) > time;
+    const isLate = isOvertaken(eventClass, object, time) !== false;
     return outcome === repeat && isLate ? [repeat, 'enqueued'] : [outcome];
   }
 
@@ -149,9 +152,9 @@ export function createModel(settings: ModelSettings) {
   function apply(arrival: Arrival, outcome: Outcome, dispatchId: string | undefined, sentAt: number): void {
     const seen = look(arrival);
     if (seen === undefined) return;
-    const { event, repo } = arrival;
-    const { stream, eventClass, object, eventType, key, id, time, earliest, repeat } = seen;
-    if (outcome !== 'stale' && eventClass === 'success') recover(object, time, earliest, arrival);
+    const { event, repo, now } = arrival;
+    const { stream, eventClass, object, eventType, key, id, time, repeat } = seen;
+    if (outcome !== 'stale' && eventClass === 'success') recover(object, time, now);
     if (stream) resolveDoubt(stream, id, outcome === repeat);
     if (outcome === repeat && stream) stream.seen = clock;
     if (outcome !== 'enqueued') return;
@@ -161,12 +164,13 @@ export function createModel(settings: ModelSettings) {
     doubtful.delete(id);
     enqueued.set(id, { time, clock });
     streams.set(key, { newest: { id, time }, enqueued, doubtful, seen: clock });
+    const overtaken = isOvertaken(eventClass, object, time);
     dispatches.push({
       dispatchId: dispatchId ?? '',
       what: `${event.kind}/${event.name} ${event.reason} ${event.metadata['revision'] ?? ''} → ${repo} ${eventType}`,
-      ...{ class: eventClass, time, earliest, object },
+      ...{ class: eventClass, time, object },
       // One that arrives after the success that ended its outage is superseded at its first attempt.
-      fate: eventClass === 'failure' && (healthy.get(object)?.time ?? 0) > time ? 'never' : 'must',
+      fate: overtaken ? 'never' : overtaken === undefined ? 'may' : 'must',
       mayRepeat: false,
       notBefore: event.reason === 'DependencyNotReady' ? sentAt + settings.graceMs : 0,
     });
@@ -180,26 +184,41 @@ export function createModel(settings: ModelSettings) {
     stream.doubtful.clear();
   }
 
-  function remembers(stream: Stream, id: string, eventClass: Class, object: string, time: number): boolean {
+  /** Whether an object has recovered after a failure of it; undefined where that cannot be told. */
+  function isOvertaken(eventClass: Class, object: string, time: Span): boolean | undefined {
+    const recovered = healthy.get(object)?.time;
+    if (eventClass === 'success' || recovered === undefined) return false;
+    return isBefore(time, recovered);
+  }
+
+  /** Whether an event is known; undefined where that cannot be told. */
+  function remembers(stream: Stream, id: string, eventClass: Class, object: string, time: Span) {
     if (eventClass === 'success') return stream.newest.id === id;
     const enqueued = stream.enqueued.get(id)?.time;
     if (enqueued === undefined) return false;
     const recovered = healthy.get(object)?.time;
+    if (recovered === undefined) return true;
     // A success re-arms what is strictly older than itself, for what happens from then on.
-    return !(recovered !== undefined && enqueued < recovered && recovered <= time);
+    const [ended, isEarlier] = [isBefore(enqueued, recovered), isBefore(time, recovered)];
+    if (ended === false || isEarlier === true) return true;
+    return ended === true && isEarlier === false ? false : undefined;
   }
 
   /** The object was healthy then: its older failures that still wait are not to be sent any more. */
-  function recover(object: string, time: number, earliest: number, { since, now }: Arrival): void {
-    const before = healthy.get(object)?.time;
-    const at = clamp(time, now, before);
-    const earliestAt = clamp(earliest, since, before);
-    healthy.set(object, { time: Math.max(at, before ?? 0), seen: clock });
+  function recover(object: string, time: Span, now: Span): void {
+    const before = healthy.get(object);
+    const at = unlessLate(time, now, before);
+    const { from = 0, to = 0 } = before?.time ?? {};
+    const isKept = before !== undefined && !forgettable(before);
+    const newest = { from: isKept ? Math.max(at.from, from) : at.from, to: Math.max(at.to, to) };
+    healthy.set(object, { time: newest, seen: clock });
     for (const dispatch of dispatches) {
-      if (dispatch.object !== object || dispatch.class !== 'failure' || dispatch.earliest >= at) continue;
+      if (dispatch.object !== object || dispatch.class !== 'failure') continue;
       if (dispatch.fate !== 'must' || sent.has(dispatch)) continue;
+      const isOver = isBefore(dispatch.time, at);
+      if (isOver === false) continue;
       const isUnsent = !githubUp || Date.now() < dispatch.notBefore;
-      dispatch.fate = isUnsent && dispatch.time < earliestAt ? 'never' : 'may';
+      dispatch.fate = isOver && isUnsent ? 'never' : 'may';
     }
   }
 
@@ -237,9 +256,14 @@ export function createModel(settings: ModelSettings) {
 // Flux's retries make an event late by up to half a minute. Beyond this, a clock differs.
 const LATE_S = 120;
 
-function clamp(timestamp: number | undefined, now: number, newest: number | undefined): number {
-  const time = Math.min(timestamp ?? now, now);
-  return newest !== undefined && newest - time > LATE_S ? now : time;
+function timeOf({ timestamp }: ControllerEvent, now: Span): Span {
+  return timestamp === undefined || timestamp > now.from ? now : { from: timestamp, to: timestamp };
+}
+
+/** undefined where it cannot be told. */
+function isBefore(a: Span, b: Span): boolean | undefined {
+  if (a.to < b.from) return true;
+  return a.from >= b.to ? false : undefined;
 }
 
 function classOf({ reason, severity }: ControllerEvent): Class | undefined {

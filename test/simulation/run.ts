@@ -31,8 +31,8 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
     const repos = (step.event.metadata['dispatch_repo'] ?? '').split(',').map(repo => repo.trim());
     for (const repo of repos) {
       const own = dispatches?.find(each => each.repo === repo) ?? { outcome, dispatch_id };
-      const now = Math.floor(Date.now() / 1000);
-      const arrival = { event: step.event, repo, since: Math.floor(sentAt / 1000), now };
+      const now = { from: Math.floor(sentAt / 1000), to: Math.floor(Date.now() / 1000) };
+      const arrival = { event: step.event, repo, now };
       const given = own.outcome as Outcome;
       const possible = model.expect(arrival);
       // Of several tries, the one that was taken may have had no answer. Then the last answer names a new dispatch.

@@ -54,6 +54,8 @@ export async function startWorld(server: ControllableRedis, settings: Settings):
   const github = stack.use(await startGitHubStub(credentials.stub));
   const prefix = `{simulation-${randomUUID()}}`;
   const redis = stack.adopt(new Redis(redisUrl), redis => redis.disconnect());
+  // It is killed now and then, and ioredis connects again.
+  redis.on('error', () => undefined);
   const system: System = stack.use(
     await startSystem({
       ...{ redisUrl, githubUrl: github.url, credentials, prefix, ingests: 0, dispatchers: 0 },
