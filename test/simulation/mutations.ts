@@ -66,6 +66,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'Math.floor(Math.min(Number.isNaN(ms) ? Date.now() : ms, Date.now()) / 1000)',
   },
   {
+    name: 'a failure from a clock that has fallen behind is older than the last success',
+    file: 'libs/queue/admit.lua',
+    find: 'unless_late(unless_late(at, newest_time), success)',
+    replace: 'unless_late(at, newest_time)',
+  },
+  {
     name: 'an event that is overtaken counts',
     file: 'libs/queue/admit.lua',
     find: "if not known and newest_time and at < newest_time then return { 'stale' } end",
