@@ -239,7 +239,7 @@ describe.concurrent('a dispatch', () => {
       const { id = '' } = await d.queue.add('unreadable', data as unknown as Dispatch);
       const job = await d.buried(id);
       expect(job.data.dispatch).toEqual(data);
-      expect(job.failedReason).toMatch(/dispatch that this version can read/);
+      expect(job.failedReason).toMatch(/This version cannot read the job as a dispatch/);
       expect(job.failedReason).toMatch(reason);
       expect(await (await d.ended(await d.post())).getState()).toBe('completed');
     });
