@@ -144,7 +144,10 @@ describe('a job that BullMQ did not write', () => {
     const entry = await until('the entry is parked', async () =>
       (await queues.deadLetters.getFailed()).find(({ data }) => ids.includes(data.dispatch_id)),
     );
-    expect(entry.data).toMatchObject({ dispatch, error: { message: expect.stringMatching(/^This version cannot read the job/) } });
+    expect(entry.data).toMatchObject({
+      dispatch,
+      error: { message: expect.stringMatching(/^This version cannot read the job/) },
+    });
     const line = () => system.dispatchers[0]?.process.log().find(each => each['dispatch_id'] === job.id);
     expect(await until('it is logged', line)).toMatchObject({ level: 'error', outcome: 'dead' });
     gitHub(204);
