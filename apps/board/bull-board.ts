@@ -2,7 +2,7 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { KoaAdapter } from '@bull-board/koa';
 import { LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
-import type { Queue } from 'bullmq';
+import { ErrorCode, type Job, type Queue } from 'bullmq';
 import type { Middleware } from 'koa';
 import { readableDeadLetter, readableDispatch } from './readable.ts';
 import { ACTION_PATTERNS } from './routes.ts';
@@ -31,6 +31,24 @@ class DispatchQueue extends BullMQAdapter {
   }
 }
 
+/** The queue of dead letters. Where someone else was faster with Retry, that is no fault of the board. */
+class DeadLetterQueue extends BullMQAdapter {
+  override async getJob(id: string): Promise<Job | undefined> {
+    const job = await super.getJob(id);
+    if (!job) return undefined;
+    const retry = job.retry.bind(job);
+    job.retry = (...options) => retry(...options).catch(asRefusal);
+    return job;
+  }
+}
+
+/** Bull Board answers what is thrown with its `statusCode`, and with 500 where there is none. */
+function asRefusal(error: Error & { readonly code?: unknown }): never {
+  if (error.code === ErrorCode.JobNotInState) throw Object.assign(error, { statusCode: 400 });
+  if (error.code === ErrorCode.JobNotExist) throw Object.assign(error, { statusCode: 404 });
+  throw error;
+}
+
 /** The pages and the API of Bull Board for the two queues. */
 export function createBullBoardRoutes(
   { dispatches, deadLetters }: { readonly dispatches: Queue; readonly deadLetters: Queue },
@@ -42,7 +60,7 @@ export function createBullBoardRoutes(
     readOnlyMode: true,
   });
   dispatchQueue.setFormatter('data', readableDispatch);
-  const deadLetterQueue = new BullMQAdapter(deadLetters, {
+  const deadLetterQueue = new DeadLetterQueue(deadLetters, {
     displayName: 'Dead letters',
     description: readOnly
       ? 'Could not be delivered. This board is read-only.'

@@ -183,6 +183,19 @@ test('Retry all by two at once, while a third removes an entry: each gets an ans
   );
 });
 
+test('Retry by five at once: one is taken, and the others are told that it was', async () => {
+  await using s = await openSystem();
+  const entries = await s.bury('v1', 'v2', 'v3');
+  s.stub.setFaults([]);
+  for (const [before, { id }] of entries.entries()) {
+    const retry = () => s.put(`${DEAD_LETTERS}/${id}/retry`);
+    const answers = await Promise.all([retry(), retry(), retry(), retry(), retry()]);
+    expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
+    for (const answer of answers) expect([204, 400, 404], await answer.text()).toContain(answer.status);
+    await until('it is at GitHub', () => s.stub.dispatches.length === before + 1);
+  }
+});
+
 describe('what is refused', () => {
   const stack = new AsyncDisposableStack();
   let s: Awaited<ReturnType<typeof openSystem>>;
