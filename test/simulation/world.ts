@@ -124,13 +124,15 @@ export async function startWorld(server: ControllableRedis, settings: Settings):
     async settle() {
       const key = (name: string) => `${prefix}:dispatch:${name}`;
       const left = async () => {
-        const counts = await Promise.all([
-          redis.llen(key('wait')),
-          redis.llen(key('active')),
-          redis.zcard(key('delayed')),
-          redis.zcard(key('prioritized')),
-        ]);
-        return counts.reduce((sum, count) => sum + count, 0);
+        // At one instant, or a job that moves from one to another meanwhile is in neither.
+        const counts = await redis
+          .multi()
+          .llen(key('wait'))
+          .llen(key('active'))
+          .zcard(key('delayed'))
+          .zcard(key('prioritized'))
+          .exec();
+        return (counts ?? []).reduce((sum, [, count]) => sum + Number(count), 0);
       };
       await until('nothing waits to be sent', async () => (await left()) === 0, 120_000);
     },
