@@ -56,7 +56,7 @@ if known then
     dispatch_id = redis.call('GET', claim)
     -- The stream was forgotten meanwhile, or the dispatch was settled by a version that does not write into it.
     if remembered == '1' and redis.call('ZSCORE', delivered, id) then
-      redis.call('HSET', stream, 'newest', newest_id or id, 'time', newest_time or at)
+      redis.call('HSET', stream, 'newest', newest_id or id, 'time', newest_time or entry_time or at)
       redis.call('HSET', stream, id, (entry_time or at) .. ' ' .. dispatch_id)
     end
     see()
@@ -92,7 +92,7 @@ end
 if not pending then
   redis.call('HSET', stream, 'newest', id, 'time', math.max(at, newest_time or at), id, at)
 elseif not entry then
-  redis.call('HSET', stream, 'newest', newest_id or id, 'time', newest_time or at, id, entry_time or at)
+  redis.call('HSET', stream, 'newest', newest_id or id, 'time', newest_time or entry_time or at, id, entry_time or at)
 end
 
 -- An object that breaks in ever new ways must not grow its stream without end. The oldest failures are forgotten first.

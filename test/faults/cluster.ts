@@ -97,7 +97,7 @@ export async function startCluster(path: string, env: Readonly<Record<string, st
     },
     async dispatches(count) {
       const before = github.received;
-      await until(`GitHub has received ${count} more`, () => github.received >= before + count, 60_000);
+      await until(`GitHub has received ${count} more`, () => github.received >= before + count, 240_000);
     },
     async settle() {
       // What is not settled by then shows in the figures, which say more than a timeout.
