@@ -148,6 +148,8 @@ describe('failures', () => {
     expect(await app.deploy(0, 'A')).toBe('enqueued');
     expect(await app.fail(1, 'A')).toBe('enqueued');
     expect(await app.fail(2, 'A')).toBe('duplicate');
+    // One that still waited would be superseded by the recovery.
+    await until('the failure is at GitHub', () => app.dispatched().length === 2);
     // A recovery is no new deployment.
     expect(await app.deploy(3, 'A')).toBe('duplicate');
     // Reported late, it is still the old outage.
