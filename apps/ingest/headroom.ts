@@ -76,7 +76,7 @@ export function watchHeadroom(
   return {
     room,
     took(payload) {
-      taken += JSON.stringify(payload).length + OVERHEAD;
+      if (memory.max > 0) taken += JSON.stringify(payload).length + OVERHEAD;
     },
     look,
     [Symbol.dispose]: () => stopped.abort(),
