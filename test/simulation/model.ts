@@ -23,7 +23,7 @@ export interface Expected {
   readonly object: string;
   /** must: once. may: it was superseded while it may have been on its way. never: superseded while it could not be sent. */
   fate: 'must' | 'may' | 'never';
-  /** A dispatcher was killed that may have had it in hand: what GitHub took, nobody noted. */
+  /** A dispatcher that may have been sending it was killed, so GitHub may receive it twice. */
   mayRepeat: boolean;
   /** Milliseconds since the epoch, before which it is not sent. */
   readonly notBefore: number;

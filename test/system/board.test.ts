@@ -183,7 +183,7 @@ test('Retry all by two at once, while a third removes an entry: each gets an ans
   );
 });
 
-test('Retry by five at once: one is taken, and the others are told that it was', async () => {
+test('five requests to retry one entry at once: one succeeds, and the others get 400 or 404', async () => {
   await using s = await openSystem();
   const entries = await s.bury('v1', 'v2', 'v3');
   s.stub.setFaults([]);
