@@ -22,8 +22,12 @@ export class ForeignAnswer extends Error {
 export function isGitHubs(path: string, data: unknown): boolean {
   // Its status says it all, and `classify` reads that.
   if (path.endsWith('/dispatches')) return true;
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) return false;
-  const { id, token } = data as { id?: unknown; token?: unknown };
+  if (typeof data !== 'object' || data === null) return false;
+  // A folder is a list of its entries.
+  if (Array.isArray(data)) return path.includes('/contents/');
+  const { id, token, workflow_runs, workflows } = data as Record<string, unknown>;
+  if (path.endsWith('/actions/runs')) return Array.isArray(workflow_runs);
+  if (path.endsWith('/actions/workflows')) return Array.isArray(workflows);
   if (path.endsWith('/access_tokens')) return typeof token === 'string' && token !== '';
   if (path.endsWith('/installation')) return Number.isSafeInteger(id) && Number(id) > 0;
   return true;

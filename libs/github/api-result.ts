@@ -1,5 +1,12 @@
-/** The calls that an attempt is made of: looking up the App's installation, getting its token, and the dispatch itself. */
-export type ApiCall = 'installation' | 'token' | 'dispatch';
+/** Looking up the App's installation and getting its token come before each of the other calls. */
+export type ApiCall =
+  | 'installation'
+  | 'token'
+  | 'dispatch'
+  | 'runs'
+  | 'repository'
+  | 'contents'
+  | 'workflows';
 
 /** What came of a chain of calls to GitHub: the answer that ended it, or why there was none. */
 export type ApiResult =
@@ -11,6 +18,8 @@ export type ApiResult =
       readonly headers: ResponseHeaders;
       /** GitHub's own message; empty where it gave none. */
       readonly message: string;
+      /** The body, parsed, of an answer that is no refusal. */
+      readonly data?: unknown;
     }
   | { readonly kind: 'timeout'; readonly call: ApiCall }
   | { readonly kind: 'network'; readonly call: ApiCall; readonly message: string }

@@ -28,7 +28,7 @@ export interface App {
 export type Send = (
   client: Octokit,
   signal: AbortSignal,
-) => Promise<{ readonly status: number; readonly headers: ResponseHeaders }>;
+) => Promise<{ readonly status: number; readonly headers: ResponseHeaders; readonly data?: unknown }>;
 
 export function createApp(options: AppOptions): App {
   const { privateKey, installationId, timeoutMs, now } = options;
@@ -42,8 +42,8 @@ export function createApp(options: AppOptions): App {
       call = 'token';
       await deadline.within(client.auth({ type: 'installation' }));
       call = name;
-      const { status, headers } = await send(client, deadline.signal);
-      const result: ApiResult = { kind: 'response', call, status, headers, message: '' };
+      const { status, headers, data } = await send(client, deadline.signal);
+      const result: ApiResult = { kind: 'response', call, status, headers, message: '', data };
       return { installation, result };
     } catch (error) {
       return { installation, result: failedCall(error, call) };

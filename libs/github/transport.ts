@@ -12,8 +12,9 @@ export interface TransportOptions {
 }
 
 const MAX_REDIRECTS = 5;
-// GitHub's answers to our calls have some kilobytes.
+// GitHub's answers to most of our calls have some kilobytes. A run has some 20 in a list of a hundred.
 const MAX_ANSWER_BYTES = 1024 * 1024;
+const MAX_LIST_BYTES = 8 * MAX_ANSWER_BYTES;
 
 /**
  * The fetch for Octokit, which trusts nothing on the way to GitHub. It has a timeout of its own, as @octokit/auth-app's
@@ -92,7 +93,7 @@ function reportExhausted(response: Response, onExhausted: (limit: RateLimit) => 
  */
 async function readAnswer(response: Response, path: string): Promise<Response> {
   const { status, statusText } = response;
-  const text = await readText(response);
+  const text = await readText(response, path.endsWith('/actions/runs') ? MAX_LIST_BYTES : MAX_ANSWER_BYTES);
   const data = parseJson(text);
   const headers = new Headers(response.headers);
   headers.set('content-type', data === undefined ? 'text/plain' : 'application/json');
@@ -101,13 +102,13 @@ async function readAnswer(response: Response, path: string): Promise<Response> {
   return new Response(hasNoBody ? null : text, { status, statusText, headers });
 }
 
-/** @throws for an answer over 1 MiB */
-async function readText(response: Response): Promise<string> {
+/** @throws for an answer over `max` bytes */
+async function readText(response: Response, max: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`the answer ${response.status} is over 1 MiB`);
+    if (bytes > max) throw new Error(`the answer ${response.status} is over ${max / 1024 / 1024} MiB`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

@@ -3,6 +3,8 @@ export const DISPATCH_QUEUE = 'dispatch';
 
 /** The queue of what could not be dispatched, whose failed jobs are the entries that wait for an operator. */
 export const DEAD_LETTER_QUEUE = 'dispatch-dead-letter';
+/** The queue of receipts, each of which waits for the workflow runs of a delivered dispatch. */
+export const RECEIPT_QUEUE = 'dispatch-receipt';
 
 /** The Redis keys of claims, streams and jobs, under the prefix that BullMQ gives the dispatch queue's own keys. */
 export function claimKeys(prefix: string) {
