@@ -14,6 +14,7 @@ import {
   integer,
   matching,
   mountedFile,
+  oneOf,
   rate,
 } from '@flux-dispatch/runtime/variable';
 
@@ -35,6 +36,10 @@ const VARIABLES = {
   DISPATCH_RATE: rate.prefault('8/3s'),
   DEAD_LETTER_COOLDOWN: duration({ min: '0s' }).prefault('1h'),
   DEAD_LETTER_RETENTION: duration().prefault('14d'),
+  RUN_RECEIPTS: oneOf('auto', 'off').prefault('auto'),
+  RUN_START_TIMEOUT: duration({ min: '1s' }).prefault('10m'),
+  RUN_FOLLOW_TIMEOUT: duration({ min: '1s' }).prefault('6h'),
+  RUN_RETENTION: duration({ min: '1s' }).prefault('7d'),
   DRY_RUN: flag.prefault('false'),
 };
 

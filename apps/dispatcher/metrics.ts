@@ -138,12 +138,41 @@ export function createDispatcherMetrics(
       labelNames: ['repo', 'event_type', 'error_code'],
       registers,
     }),
+    runs: new Counter({
+      name: 'flux_dispatch_runs_total',
+      help: 'Workflow runs that came of dispatches, by how they ended; none: a dispatch without a run.',
+      labelNames: ['repo', 'event_type', 'result'],
+      registers,
+    }),
+    runStart: new Histogram({
+      name: 'flux_dispatch_run_start_seconds',
+      help: 'Time from GitHub accepting a dispatch to its workflow run being created.',
+      buckets: [1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800],
+      registers,
+    }),
     authErrors: new Counter({
       name: 'flux_dispatch_github_auth_errors_total',
       help: 'Attempts that failed for the credentials of the GitHub App.',
       registers,
     }),
   };
+}
+
+/** @param openReceipts asked at every scrape; undefined where no runs are looked for, and then there is no number */
+export function registerOpenReceipts(
+  registry: Registry,
+  openReceipts: () => Promise<number | undefined>,
+): void {
+  new Gauge({
+    name: 'flux_dispatch_receipts_open',
+    help: 'Delivered dispatches whose workflow runs are still looked for or followed.',
+    registers: [registry],
+    async collect() {
+      const open = await openReceipts().catch(() => Number.NaN);
+      if (open === undefined) this.remove();
+      else this.set(open);
+    },
+  });
 }
 
 /** Lets those who ask while an answer is under way have that one. */

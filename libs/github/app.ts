@@ -3,6 +3,8 @@ import { type ApiCall, type ApiResult, failedCall, type ResponseHeaders } from '
 import { type ClientOptions, clientFactory } from './client.ts';
 import { type Deadline, deadlineAfter } from './deadline.ts';
 import { createInstallations } from './installations.ts';
+import { createQuotas, type Quota } from './quota.ts';
+import { splitRepository } from './repository.ts';
 
 export interface AppOptions extends ClientOptions {
   /** The App's private key as PKCS #8 PEM. Read before every chain of calls, so that a rotated key counts. */
@@ -22,6 +24,8 @@ export interface App {
    * failure is a value, whichever of these calls it comes from; only a bug throws.
    */
   call(name: ApiCall, repository: string, send: Send): Promise<ApiResult>;
+  /** What is left of the hourly limit of a repository's installation; undefined where GitHub has not said so. */
+  quota(repository: string): Quota | undefined;
 }
 
 /** Sends the call. The client is that of the installation, and the signal ends it with the time for the whole chain. */
@@ -31,7 +35,8 @@ export type Send = (
 ) => Promise<{ readonly status: number; readonly headers: ResponseHeaders; readonly data?: unknown }>;
 
 export function createApp(options: AppOptions): App {
-  const { privateKey, installationId, timeoutMs, now } = options;
+  const { privateKey, installationId, timeoutMs, now = () => performance.now() } = options;
+  const quotas = createQuotas(now);
   const installations = createInstallations({ newClient: clientFactory(options), installationId, now });
 
   async function chain(name: ApiCall, repository: string, send: Send, deadline: Deadline) {
@@ -50,24 +55,34 @@ export function createApp(options: AppOptions): App {
     }
   }
 
+  async function call(name: ApiCall, repository: string, send: Send): Promise<ApiResult> {
+    try {
+      installations.signWith(await privateKey());
+    } catch (error) {
+      return { kind: 'key', message: (error as Error).message };
+    }
+    const deadline = deadlineAfter(timeoutMs);
+    const { installation, result } = await chain(name, repository, send, deadline);
+    if (isOutdated(result)) {
+      const replaced = installation.evict();
+      if (!replaced || !installation.cached) return result;
+      const second = await chain(name, repository, send, deadline);
+      return second.result;
+    }
+    if (result.kind === 'response' && result.status === 404) installation.doubt();
+    return result;
+  }
+
   return {
     async call(name, repository, send) {
-      try {
-        installations.signWith(await privateKey());
-      } catch (error) {
-        return { kind: 'key', message: (error as Error).message };
+      const result = await call(name, repository, send);
+      // The calls before have the limit of the App itself.
+      if (result.kind === 'response' && result.call === name) {
+        quotas.note(splitRepository(repository).owner, result.headers);
       }
-      const deadline = deadlineAfter(timeoutMs);
-      const { installation, result } = await chain(name, repository, send, deadline);
-      if (isOutdated(result)) {
-        const replaced = installation.evict();
-        if (!replaced || !installation.cached) return result;
-        const second = await chain(name, repository, send, deadline);
-        return second.result;
-      }
-      if (result.kind === 'response' && result.status === 404) installation.doubt();
       return result;
     },
+    quota: repository => quotas.of(splitRepository(repository).owner),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { ApiResponse, ApiResult } from './api-result.ts';
-import { exhaustedLimit, refusedLimit } from './rate-limit.ts';
+import { answeredAt, exhaustedLimit, refusedLimit } from './rate-limit.ts';
 import type { Verdict } from './verdict.ts';
 
 /**
@@ -44,7 +44,8 @@ function classifyResponse(response: ApiResponse, repo: string, now: number): Ver
   if (refused) return { kind: 'pause', code, message, limit: refused };
 
   const limit = exhaustedLimit(response.headers, now);
-  if (call === 'dispatch' && status === 204) return { kind: 'delivered', code, limit };
+  if (call === 'dispatch' && status === 204)
+    return { kind: 'delivered', code, limit, at: answeredAt(response.headers) };
   if (status < 400) return { kind: 'retry', code, message: foreign(response), limit };
   if (status >= 500 || status === 408 || status === 401) return { kind: 'retry', code, message, limit };
   // Faults of this service, and not of the dispatch: GITHUB_APP_ID is wrong, or GITHUB_API_VERSION.

@@ -1,6 +1,8 @@
 import { type AppOptions, createApp, type Send } from './app.ts';
 import { classify } from './classify.ts';
+import type { Quota } from './quota.ts';
 import { splitRepository } from './repository.ts';
+import { type ListedRuns, listRuns, type RunListing } from './runs.ts';
 import type { Verdict } from './verdict.ts';
 
 /** What is to be sent: https://docs.github.com/en/rest/repos/repos#create-a-repository-dispatch-event */
@@ -19,6 +21,15 @@ export interface GitHub {
    *   Where it says no, the call is `held`, and where it rejects, so does the attempt
    */
   attempt(dispatch: RepositoryDispatch, mayGo?: () => Promise<boolean>): Promise<Verdict | 'held'>;
+  /** Lists the runs for repository_dispatch that a repository, `owner/name`, has had since a time. See `listRuns`. */
+  listRuns(
+    repo: string,
+    since: number,
+    previous: RunListing | undefined,
+    mayCall: () => Promise<boolean>,
+  ): Promise<ListedRuns>;
+  /** What is left of the hourly limit of a repository's installation; undefined where GitHub has not said so. */
+  quota(repo: string): Quota | undefined;
 }
 
 /** The door to GitHub: in front of it, no one sees a status code; behind it, no one knows the queue. */
@@ -40,6 +51,8 @@ export function createGitHub(options: AppOptions): GitHub {
       const verdict = await call().catch(unexpected);
       return (await asked) === false ? 'held' : verdict;
     },
+    listRuns: (repo, since, previous, mayCall) => listRuns(app, repo, since, previous, mayCall),
+    quota: repo => app.quota(repo),
   };
 }
 

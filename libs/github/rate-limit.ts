@@ -27,6 +27,19 @@ export function exhaustedLimit(headers: ResponseHeaders, now: number): RateLimit
   return isExhausted(headers) ? { kind: 'primary', waitMs: waitMs(headers, now) } : undefined;
 }
 
+/** How long until the limit is whole again, by GitHub's clock, in milliseconds; undefined where it does not say. Pure. */
+export function waitUntilResetMs(headers: ResponseHeaders, now: number): number | undefined {
+  const reset = number(text(headers, 'x-ratelimit-reset'));
+  if (reset === undefined) return undefined;
+  // A second more: the limit ends within the second that the header names.
+  return reset * 1000 - (answeredAt(headers) ?? now) + 1000;
+}
+
+/** When GitHub gave an answer, by its own clock, in milliseconds since the epoch. Pure. */
+export function answeredAt(headers: ResponseHeaders): number | undefined {
+  return httpDate(text(headers, 'date'));
+}
+
 function isExhausted(headers: ResponseHeaders): boolean {
   return text(headers, 'x-ratelimit-remaining') === '0';
 }
@@ -34,24 +47,19 @@ function isExhausted(headers: ResponseHeaders): boolean {
 /** How long GitHub asks to wait, within reason, in milliseconds; undefined where it does not say. */
 function waitMs(headers: ResponseHeaders, now: number): number | undefined {
   // Moments that GitHub names are by its own clock, and ours may be an hour off.
-  const answeredAt = httpDate(text(headers, 'date')) ?? now;
-  const ms = retryAfterMs(headers, answeredAt) ?? untilResetMs(headers, answeredAt);
+  const answered = answeredAt(headers) ?? now;
+  const ms =
+    retryAfterMs(headers, answered) ??
+    (isExhausted(headers) ? waitUntilResetMs(headers, answered) : undefined);
   return ms === undefined ? undefined : Math.min(Math.max(ms, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
 }
 
-function retryAfterMs(headers: ResponseHeaders, answeredAt: number): number | undefined {
+function retryAfterMs(headers: ResponseHeaders, answered: number): number | undefined {
   const value = text(headers, 'retry-after');
   const seconds = number(value);
   if (seconds !== undefined) return seconds * 1000;
   const date = httpDate(value);
-  return date === undefined ? undefined : date - answeredAt;
-}
-
-function untilResetMs(headers: ResponseHeaders, answeredAt: number): number | undefined {
-  if (!isExhausted(headers)) return undefined;
-  const reset = number(text(headers, 'x-ratelimit-reset'));
-  // A second more: the limit ends within the second that the header names.
-  return reset === undefined ? undefined : reset * 1000 - answeredAt + 1000;
+  return date === undefined ? undefined : date - answered;
 }
 
 function text(headers: ResponseHeaders, name: string): string {

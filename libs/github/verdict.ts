@@ -21,7 +21,12 @@ interface Answered {
 /** What an attempt at a dispatch came to, and so what is to be done about it. */
 export type Verdict =
   /** GitHub accepted the dispatch. */
-  | (Answered & { readonly kind: 'delivered'; readonly code: `${number}` })
+  | (Answered & {
+      readonly kind: 'delivered';
+      readonly code: `${number}`;
+      /** When, by GitHub's own clock, in milliseconds since the epoch; undefined where it did not say. */
+      readonly at?: number | undefined;
+    })
   /** Another attempt may succeed. */
   | (Answered & {
       readonly kind: 'retry';

@@ -39,14 +39,16 @@ export const receiptSchema = z.object({
   reason: z.string().catch(''),
   /** `kind namespace/name`. */
   object: z.string().catch(''),
-  /** When GitHub accepted the dispatch, by GitHub's own clock where it said so. */
+  /** When GitHub accepted the dispatch, by Redis' clock. */
   delivered_at: z.iso.datetime(),
+  /** The same by GitHub's own clock, where it said so: its runs are not older. */
+  github_time: z.iso.datetime(),
   /** In the order in which they were created. */
   runs: z.array(receiptRunSchema).catch([]),
   /** Why no run came, and what to do about it. Of a failed receipt. */
   finding: z.string().optional().catch(undefined),
-  /** An operator pressed Retry, and the dispatch was put back on its queue. */
-  resent: z.boolean().optional().catch(undefined),
+  /** How many attempts the job had when the dispatch was last put back on its queue, because an operator pressed Retry. */
+  resent: z.number().int().optional().catch(undefined),
   /** The whole dispatch, as long as it may have to be sent again. */
   dispatch: z.unknown().optional(),
 });
@@ -65,14 +67,23 @@ export function openReceiptQueue(redis: Redis, prefix: string, log: Logger): Que
   return queue;
 }
 
-/** The receipt of a dispatch that GitHub has just accepted. @param deliveredAt milliseconds since the epoch */
-export function newReceipt(dispatch: Dispatch, deliveredAt: number): { name: string; data: Receipt } {
+/**
+ * The receipt of a dispatch that GitHub has just accepted.
+ * @param deliveredAt by Redis' clock, in milliseconds since the epoch
+ * @param githubTime the same by GitHub's own clock
+ */
+export function newReceipt(
+  dispatch: Dispatch,
+  deliveredAt: number,
+  githubTime = deliveredAt,
+): { name: string; data: Receipt } {
   const { repo, event_type, payload } = dispatch;
   const { dispatch_id, product, environment, reason, flux } = payload;
   const data: Receipt = {
     ...{ dispatch_id, repo, event_type, product, environment, reason },
     object: `${flux.kind} ${flux.namespace}/${flux.name}`,
     delivered_at: new Date(deliveredAt).toISOString(),
+    github_time: new Date(githubTime).toISOString(),
     runs: [],
     dispatch,
   };

@@ -1,0 +1,49 @@
+import type { RateLimit } from '@flux-dispatch/github/verdict';
+import type { Receipt } from '@flux-dispatch/queue/receipt';
+import type { ReceiptSearch } from '@flux-dispatch/queue/receipt-search';
+
+export type Diagnosis =
+  /** One sentence with its remedy. */
+  | { readonly kind: 'finding'; readonly finding: string }
+  /** Receipts stand back for dispatches: their queue is held. */
+  | { readonly kind: 'held' }
+  | { readonly kind: 'limited'; readonly limit: RateLimit };
+
+/** Finds out why no run came of a dispatch. */
+export type Diagnose = (receipt: Pick<Receipt, 'repo' | 'event_type'>) => Promise<Diagnosis>;
+
+export interface DiagnoseDependencies {
+  readonly diagnose: (repo: string, eventType: string, mayCall: () => Promise<boolean>) => Promise<Diagnosis>;
+  readonly search: Pick<ReceiptSearch<unknown>, 'finding' | 'noteFinding'>;
+  readonly mayCall: () => Promise<boolean>;
+  readonly config: {
+    /** Milliseconds. */
+    readonly RUN_START_TIMEOUT: number;
+  };
+}
+
+// A diagnosis may take a hundred calls, and where one dispatch has no run the next ones have none either.
+const LONGEST_VALID_MS = 300_000;
+
+/** What was found out for one receipt serves those beside it, and those after it for some minutes. */
+export function createDiagnose({ diagnose, search, mayCall, config }: DiagnoseDependencies): Diagnose {
+  const underWay = new Map<string, Promise<Diagnosis>>();
+
+  async function find(repo: string, event_type: string): Promise<Diagnosis> {
+    const known = await search.finding(repo, event_type);
+    if (known !== undefined) return { kind: 'finding', finding: known };
+    const diagnosis = await diagnose(repo, event_type, mayCall);
+    if (diagnosis.kind === 'finding') {
+      const validMs = Math.min(LONGEST_VALID_MS, config.RUN_START_TIMEOUT);
+      await search.noteFinding(repo, event_type, diagnosis.finding, validMs);
+    }
+    return diagnosis;
+  }
+
+  return ({ repo, event_type }) => {
+    const key = `${repo.toLowerCase()} ${event_type}`;
+    const found = underWay.get(key) ?? find(repo, event_type).finally(() => underWay.delete(key));
+    underWay.set(key, found);
+    return found;
+  };
+}

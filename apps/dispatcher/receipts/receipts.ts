@@ -1,0 +1,81 @@
+import type { GitHub } from '@flux-dispatch/github/github';
+import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import { createPaceGate, createPause, LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
+import { openReceiptQueue } from '@flux-dispatch/queue/receipt';
+import { createReceiptSearch } from '@flux-dispatch/queue/receipt-search';
+import { redisTime } from '@flux-dispatch/queue/redis';
+import type { Logger } from '@flux-dispatch/runtime/log';
+import type { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { DispatcherConfig } from '../config.ts';
+import type { DispatcherMetrics } from '../metrics.ts';
+import type { RateLimitPause } from '../pause.ts';
+import { createDiagnose } from './diagnosis.ts';
+import type { SharedAnswer } from './listings.ts';
+import { createListings } from './listings.ts';
+import { createOpenReceipt, type OpenReceipt } from './open-receipt.ts';
+import type { Readers } from './readers.ts';
+import { createReceiptProcessor, type ReceiptProcessorDependencies } from './receipt-processor.ts';
+import { startReceiptWorker } from './receipt-worker.ts';
+import { createReceiptReport } from './report.ts';
+
+export interface ReceiptsDependencies extends Pick<ReceiptProcessorDependencies, 'feedback' | 'redispatch'> {
+  readonly github: Pick<GitHub, 'listRuns' | 'quota' | 'diagnose'>;
+  readonly redis: Redis;
+  readonly dispatches: Queue<Dispatch>;
+  readonly readers: Readers;
+  readonly pause: RateLimitPause;
+  readonly metrics: DispatcherMetrics;
+  readonly log: Logger;
+  readonly config: DispatcherConfig;
+}
+
+/**
+ * The lists of runs that all replicas together ask for: 3,600 an hour at most, where GitHub allows an installation 5,000 or more.
+ * One that has not changed does not count there.
+ */
+const LISTINGS = { max: 60, per: 60_000 };
+// A list has 3 pages at most, each with a look-up, a token and a try with another one before it.
+const CALLS_OF_A_LISTING = 12;
+
+export interface Receipts {
+  readonly open: OpenReceipt;
+  /** How many have not ended; undefined where the App may not read the runs of any owner. */
+  count(): Promise<number | undefined>;
+  start(): Worker;
+}
+
+/** What finds out which workflow runs came of the dispatches that were delivered. Dispatches go first. */
+export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
+  const { github, redis, dispatches, readers, pause, metrics, log, config } = dependencies;
+  const { feedback, redispatch } = dependencies;
+  const { QUEUE_PREFIX: prefix } = config;
+  const queue = openReceiptQueue(redis, prefix, log);
+  const hold = createPause(queue, redis);
+  const gate = createPaceGate(queue, redis, LISTINGS);
+
+  async function isNotPaused(): Promise<boolean> {
+    const pausedMs = await dispatches.getRateLimitTtl(LIMITER_EXHAUSTED);
+    if (pausedMs > 0) await hold('primary', pausedMs);
+    return pausedMs <= 0;
+  }
+  const search = createReceiptSearch<SharedAnswer>(redis, prefix, {
+    openForMs: config.RUN_START_TIMEOUT + config.RUN_FOLLOW_TIMEOUT,
+    listForMs: CALLS_OF_A_LISTING * config.DISPATCH_TIMEOUT,
+  });
+  const processor = createReceiptProcessor({
+    ...{ search, feedback, redispatch, readers, pause, metrics, log, config },
+    listing: createListings({
+      ...{ github, search },
+      mayCall: async () => (await isNotPaused()) && (await gate()) === 0,
+    }),
+    diagnose: createDiagnose({ diagnose: github.diagnose, search, mayCall: isNotPaused, config }),
+    report: createReceiptReport({ metrics, log }),
+    redisTime: () => redisTime(redis),
+    now: Date.now,
+  });
+  return {
+    open: createOpenReceipt({ queue, readers, log, config }),
+    start: () => startReceiptWorker(redis, prefix, processor, log),
+  };
+}
