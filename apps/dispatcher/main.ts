@@ -5,6 +5,7 @@ import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPaceGate, createPause, paceRatio } from '@flux-dispatch/queue/limiter';
 import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
+import { countOpenReceipts, openReceiptQueue } from '@flux-dispatch/queue/receipt';
 import { connectFailFast, connectPatient, redisTime } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
 import { createRefusalLog } from '@flux-dispatch/queue/refusals';
@@ -16,10 +17,12 @@ import { runProcess } from '@flux-dispatch/runtime/process';
 import { reloadedFile } from '@flux-dispatch/runtime/reloaded-file';
 import { type DispatcherConfig, parseDispatcherConfig } from './config.ts';
 import { startDeadLetterWorker } from './dead-letter-worker.ts';
-import { createDispatcherMetrics } from './metrics.ts';
+import { createDispatcherMetrics, registerOpenReceipts } from './metrics.ts';
 import { createRateLimitPause, type RateLimitPause } from './pause.ts';
 import { createProcessor } from './processor.ts';
 import { watchProgress } from './progress.ts';
+import { createReaders } from './receipts/readers.ts';
+import { createReceipts } from './receipts/receipts.ts';
 import { startRetention } from './retention.ts';
 import { startDispatchWorker, stopWorker } from './worker.ts';
 
@@ -63,8 +66,32 @@ await runProcess(
     const pause = createRateLimitPause(createPause(queue, redis), metrics, log);
     const pace = createPaceGate(queue, redis, config.DISPATCH_RATE);
     const github = config.DRY_RUN ? undefined : openGitHub(config, pause, log);
+    const receiptQueue = openReceiptQueue(redis, prefix, log);
+    const readers = createReaders(log, Date.now);
+    const receipts =
+      github && config.RUN_RECEIPTS === 'auto'
+        ? createReceipts({
+            ...{
+              github,
+              redis,
+              dispatches: queue,
+              queue: receiptQueue,
+              claims,
+              readers,
+              pause,
+              metrics,
+              log,
+              config,
+            },
+          })
+        : undefined;
+    const receiptsLookedAt = openReceiptQueue(inspection, prefix, log);
+    registerOpenReceipts(registry, async () =>
+      receipts && !readers.areAllRefused() ? countOpenReceipts(receiptsLookedAt) : undefined,
+    );
     const processor = createProcessor({
       ...{ github, claims, deadLetters, pace, pause, metrics, log, now: Date.now, config },
+      openReceipt: receipts?.open ?? (async () => undefined),
       redisTime: () => redisTime(redis),
       // The field in which BullMQ counts.
       forgetStalls: jobId => redis.hdel(queue.toKey(jobId), 'stc'),
@@ -81,7 +108,25 @@ await runProcess(
     log.info({ metrics_port: ops.port }, 'Listening');
 
     // Disposed first: they take no new job, and what is under way ends.
-    stack.use(startRetention(deadLetters.queue, config.DEAD_LETTER_RETENTION, log));
+    stack.use(
+      startRetention(
+        {
+          ...{ queue: deadLetters.queue, states: ['failed'], keepMs: config.DEAD_LETTER_RETENTION },
+          ...{ name: 'Dead letters', level: 'warn' },
+        },
+        log,
+      ),
+    );
+    stack.use(
+      startRetention(
+        {
+          ...{ queue: receiptQueue, states: ['completed', 'failed'], keepMs: config.RUN_RETENTION },
+          ...{ name: 'Receipts', level: 'debug' },
+        },
+        log,
+      ),
+    );
+    if (receipts) stack.adopt(receipts.start(), worker => stopWorker(worker, redis));
     const redriving = startDeadLetterWorker({
       ...{ redis, prefix, dispatches: queue, claims, log, redisTime: () => redisTime(redis) },
     });

@@ -16,6 +16,7 @@ import { createBurial } from './burial.ts';
 import { createDelivered } from './delivered.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import type { RateLimitPause } from './pause.ts';
+import type { OpenReceipt } from './receipts/open-receipt.ts';
 import { createReport } from './report.ts';
 
 export interface ProcessorDependencies {
@@ -28,6 +29,8 @@ export interface ProcessorDependencies {
     'isDelivered' | 'isSuperseded' | 'settleDelivered' | 'settleDead' | 'release'
   >;
   readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried' | 'removeOwn' | 'removeOwnAndOlder'>;
+  /** Has the workflow runs of a delivered dispatch looked for. */
+  readonly openReceipt: OpenReceipt;
   readonly pace: PaceGate;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
@@ -61,7 +64,8 @@ class Retry extends Error {}
  * fails it for good.
  */
 export function createProcessor(dependencies: ProcessorDependencies): (job: TakenJob) => Promise<void> {
-  const { github, claims, deadLetters, pace, pause, metrics, log, now, redisTime, config } = dependencies;
+  const { github, claims, deadLetters, openReceipt, pace, pause, metrics, log, now, redisTime, config } =
+    dependencies;
   const report = createReport({ metrics, log });
   const burial = createBurial({ claims, deadLetters, report, log, now, config });
   const delivered = createDelivered(claims, log);
@@ -104,6 +108,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
       const dueAt = dispatch.accepted_at + (job.opts.delay ?? 0);
       const tookMs = Math.max(0, deliveredAt - dueAt);
       report(attempt, { outcome: 'delivered', status: Number(verdict.code), tookMs });
+      await openReceipt(dispatch, deliveredAt, verdict.at);
     }
     if (verdict.limit) await pause(verdict.limit);
 
@@ -147,6 +152,8 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
       const isUnsettled = delivered.isUnsettled(attempt);
       if (isUnsettled) await delivered.settle(attempt);
       if (isUnsettled || (await claims.isDelivered(id, dispatch.dedup_id))) {
+        // Its worker may have died before that. When it was delivered is not known, but not before it was queued.
+        await openReceipt(dispatch, job.timestamp);
         await deadLetters.removeOwnAndOlder(dispatch);
         return report(attempt, { outcome: 'delivered_before' });
       }

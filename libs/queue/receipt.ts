@@ -89,3 +89,8 @@ export function newReceipt(
   };
   return { name: dispatchName(dispatch), data };
 }
+
+/** How many receipts have not ended. @throws while Redis is away */
+export async function countOpenReceipts(queue: Pick<Queue<Receipt>, 'getJobCountByTypes'>): Promise<number> {
+  return queue.getJobCountByTypes('wait', 'active', 'delayed');
+}

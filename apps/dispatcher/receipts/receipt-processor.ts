@@ -14,6 +14,7 @@ import { DelayedError, type Job, RateLimitError, UnrecoverableError } from 'bull
 import type { DispatcherMetrics } from '../metrics.ts';
 import type { RateLimitPause } from '../pause.ts';
 import type { Diagnose } from './diagnosis.ts';
+import type { Feedback } from './feedback.ts';
 import { findRuns } from './found-runs.ts';
 import type { createListings, SharedAnswer } from './listings.ts';
 import type { Readers } from './readers.ts';
@@ -29,11 +30,7 @@ export interface ReceiptProcessorDependencies {
   readonly search: ReceiptSearch<SharedAnswer>;
   readonly listing: ReturnType<typeof createListings>;
   readonly diagnose: Diagnose;
-  readonly feedback: {
-    /** Gives the team the finding, until a run is seen. */
-    noteNoRun(receipt: Receipt, finding: string): Promise<void>;
-    noteRun(receipt: Receipt): Promise<void>;
-  };
+  readonly feedback: Feedback;
   readonly redispatch: {
     /** Puts the dispatch of a receipt back on its queue, with the same id. */
     resend(receipt: Receipt): Promise<'redriven' | 'replaced_by_newer'>;

@@ -1,7 +1,7 @@
 import type { GitHub } from '@flux-dispatch/github/github';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { createPaceGate, createPause, LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
-import { openReceiptQueue } from '@flux-dispatch/queue/receipt';
+import type { Receipt } from '@flux-dispatch/queue/receipt';
 import { createReceiptSearch } from '@flux-dispatch/queue/receipt-search';
 import { redisTime } from '@flux-dispatch/queue/redis';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -11,18 +11,19 @@ import type { DispatcherConfig } from '../config.ts';
 import type { DispatcherMetrics } from '../metrics.ts';
 import type { RateLimitPause } from '../pause.ts';
 import { createDiagnose } from './diagnosis.ts';
-import type { SharedAnswer } from './listings.ts';
-import { createListings } from './listings.ts';
+import { createListings, type SharedAnswer } from './listings.ts';
 import { createOpenReceipt, type OpenReceipt } from './open-receipt.ts';
 import type { Readers } from './readers.ts';
 import { createReceiptProcessor, type ReceiptProcessorDependencies } from './receipt-processor.ts';
 import { startReceiptWorker } from './receipt-worker.ts';
 import { createReceiptReport } from './report.ts';
 
-export interface ReceiptsDependencies extends Pick<ReceiptProcessorDependencies, 'feedback' | 'redispatch'> {
+export interface ReceiptsDependencies {
   readonly github: Pick<GitHub, 'listRuns' | 'quota' | 'diagnose'>;
   readonly redis: Redis;
   readonly dispatches: Queue<Dispatch>;
+  readonly queue: Queue<Receipt>;
+  readonly claims: Claims;
   readonly readers: Readers;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
@@ -40,17 +41,14 @@ const CALLS_OF_A_LISTING = 12;
 
 export interface Receipts {
   readonly open: OpenReceipt;
-  /** How many have not ended; undefined where the App may not read the runs of any owner. */
-  count(): Promise<number | undefined>;
   start(): Worker;
 }
 
 /** What finds out which workflow runs came of the dispatches that were delivered. Dispatches go first. */
 export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
-  const { github, redis, dispatches, readers, pause, metrics, log, config } = dependencies;
-  const { feedback, redispatch } = dependencies;
+  const { github, redis, dispatches, queue, claims, readers, pause, metrics, log, config } = dependencies;
   const { QUEUE_PREFIX: prefix } = config;
-  const queue = openReceiptQueue(redis, prefix, log);
+  const time = () => redisTime(redis);
   const hold = createPause(queue, redis);
   const gate = createPaceGate(queue, redis, LISTINGS);
 
@@ -64,14 +62,16 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
     listForMs: CALLS_OF_A_LISTING * config.DISPATCH_TIMEOUT,
   });
   const processor = createReceiptProcessor({
-    ...{ search, feedback, redispatch, readers, pause, metrics, log, config },
+    ...{ search, readers, pause, metrics, log, config },
+    feedback: createFeedback(claims, config),
+    redispatch: createRedispatch({ dispatches, claims, redisTime: time, log }),
     listing: createListings({
       ...{ github, search },
       mayCall: async () => (await isNotPaused()) && (await gate()) === 0,
     }),
     diagnose: createDiagnose({ diagnose: github.diagnose, search, mayCall: isNotPaused, config }),
     report: createReceiptReport({ metrics, log }),
-    redisTime: () => redisTime(redis),
+    redisTime: time,
     now: Date.now,
   });
   return {
