@@ -5,6 +5,7 @@ import { redisEnvironment } from '@flux-dispatch/testbed/test-redis';
 import { measureDeadLetters } from './dead-letters.ts';
 import { print } from './measure.ts';
 import { measureObjects } from './objects.ts';
+import { measureReceipts } from './receipts.ts';
 import { measureClaim, measureConcurrency, measureRepeats } from './throughput.ts';
 
 // Machines differ and are noisy, so each figure is a ratio of two measurements from the same run.
@@ -25,6 +26,7 @@ print(`Ratios measured in one run, Redis from ${redis.origin}\n`);
 await measureClaim(bench);
 await measureRepeats(bench);
 await measureConcurrency(bench);
+await measureReceipts(bench);
 await measureDeadLetters(bench);
 await measureObjects(bench, objects);
 await credentials[Symbol.asyncDispose]();

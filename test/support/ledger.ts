@@ -21,6 +21,8 @@ declare module 'vitest' {
   interface TaskMeta {
     /** The table at the end has a line for every test that sets them. */
     figures?: Figures;
+    /** What else was measured, in lines of its own below the table. */
+    notes?: readonly string[];
   }
 }
 

@@ -11,10 +11,14 @@ const COLUMNS = [
   'dead',
 ] as const satisfies (keyof Figures)[];
 
-/** Prints one table of all faults once they are through. */
+/** Prints one table of all faults once they are through, and what else they have measured. */
 export default class TableReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const tests = modules.flatMap(module => [...module.children.allTests()]);
+    for (const test of tests) {
+      const { notes = [] } = test.meta();
+      if (notes.length > 0) process.stdout.write(`\n${[test.name, ...notes].join('\n  ')}\n`);
+    }
     const rows = tests.flatMap(test => {
       const { figures } = test.meta();
       return figures ? [[test.name, figures] as const] : [];
