@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -566,6 +566,26 @@ test('as the dependency of another chart, under a condition', async context => {
   expect(has('Deployment', 'flux-dispatch-ingest')).toBe(true);
 });
 
+test('the notes name the permissions of the GitHub App, and say where receipts are off', async context => {
+  const folder = await mkdtemp(join(tmpdir(), 'flux-dispatch-notes-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true }));
+  await cp(CHART, folder, { recursive: true });
+  // helm template leaves the notes out, and helm install wants a cluster.
+  const notes = '{{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}';
+  const object = `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: notes }\ndata: { notes: ${notes} }\n`;
+  await writeFile(join(folder, 'templates/notes.yaml'), object);
+  const { render } = await chart(context, folder);
+  const notesOf = async (...args: string[]) =>
+    (await render(...MINIMAL, ...args)).get('ConfigMap', 'notes').data.notes;
+  const on = await notesOf();
+  for (const permission of ['Contents: read and write', 'Metadata: read', 'Actions: read ']) {
+    expect(on).toContain(permission);
+  }
+  expect(on).not.toContain('RUN_RECEIPTS');
+  expect(await notesOf('--set', 'dispatcher.config.RUN_RECEIPTS=off')).toContain('RUN_RECEIPTS is off');
+});
+
 test('names stay short enough, whatever the release is called', async context => {
   const { objects } = await (await chart(context)).render(
     ...[...MINIMAL, ...BOARD, '--set', `fullnameOverride=${'long-'.repeat(20)}name`],
@@ -603,6 +623,10 @@ describe('refuses, with a message that says what to do', () => {
     [['--set', 'image=null'], /missing property 'image'/],
     [['--set', 'ingest.config.DEDUP_TTL=366d'], /DEDUP_TTL.*'366d' does not match/],
     [['--set', 'ingest.config.DEDUP_KEEP=30d'], /DEDUP_KEEP.*'30d' does not match/],
+    [['--set', 'dispatcher.config.RUN_RECEIPTS=on'], /RUN_RECEIPTS.*must be one of 'auto', 'off'/],
+    // What YAML makes of off without quotes.
+    [['--set-json', 'dispatcher.config.RUN_RECEIPTS=false'], /RUN_RECEIPTS.*got boolean, want string/],
+    [['--set', 'dispatcher.config.RUN_RETENTION=30d'], /RUN_RETENTION.*'30d' does not match/],
     [['--set', 'dispatcher.config.GITHUB_API_VERSION=latest'], /GITHUB_API_VERSION.*'latest' does not match/],
     [['--set-json', 'ingest.service.aliases=[{"name":"a"}]'], /aliases\/0.*missing property 'port'/],
     [['--set-json', 'ingest.service.aliases=[{"name":"a.b","port":80}]'], /aliases\/0\/name.*does not match/],
