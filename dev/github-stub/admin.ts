@@ -1,5 +1,6 @@
 import Router from '@koa/router';
 import { z } from 'zod';
+import { type ActionsSettings, actionsSchema } from './actions-settings.ts';
 import { parsePublicKeys } from './app-auth.ts';
 import type { ReceivedDispatch } from './dispatch.ts';
 import { type FaultRule, faultRulesSchema } from './faults.ts';
@@ -11,6 +12,7 @@ import {
   type SecondaryLimitSettings,
   secondaryLimitSchema,
 } from './rate-limit.ts';
+import type { CreatedRun } from './runs.ts';
 
 /** What a test or a demo sees of the stand-in and does to it; the endpoints below are the same over HTTP. */
 export interface StubControls {
@@ -18,10 +20,19 @@ export interface StubControls {
   readonly dispatches: readonly ReceivedDispatch[];
   /** How many dispatches were accepted since the last clear, whether they are still kept or not. */
   readonly received: number;
+  /**
+   * The newest 50,000 workflow runs that exist by now, in the order of their dispatches and as they stand at this
+   * moment.
+   */
+  readonly runs: readonly CreatedRun[];
   /** How often each "METHOD route status" was answered; the status is "dropped" where a fault cut it. */
   readonly requests: ReadonlyMap<string, number>;
+  /** Forgets the dispatches and their runs. */
   clearDispatches(): void;
-  /** Back to how it started: no dispatches, counts, faults, limits or restrictions. Keys and tokens stay. */
+  /**
+   * Back to how it started: no dispatches, runs, counts, faults, limits, restrictions or settings of Actions. Keys and
+   * tokens stay.
+   */
   clear(): void;
 
   /** The fault rules in force and how often each was applied. */
@@ -46,6 +57,11 @@ export interface StubControls {
   setRepositories(settings: z.input<typeof repositories>): void;
   /** At which owners the App is suspended, and at which it is not installed after all. */
   setInstallations(settings: Restrictions): void;
+  /**
+   * Replaces the App's permission for Actions, the repositories' files and the plans of the runs to come. Runs that were
+   * planned before go on. Throws a ZodError that says what is wrong.
+   */
+  setActions(settings: ActionsSettings): void;
 }
 
 const restrictions = z.strictObject({
@@ -80,7 +96,7 @@ export function adminRouter(stub: StubControls): Router {
   router.get('/', ctx => {
     ctx.set({ 'content-security-policy': PAGE_POLICY, 'cache-control': 'no-store' });
     ctx.type = 'html';
-    ctx.body = renderPage(stub.dispatches, stub.received);
+    ctx.body = renderPage(stub.dispatches, stub.runs, stub.received);
   });
 
   router.delete('/_stub', ctx => {
@@ -89,11 +105,10 @@ export function adminRouter(stub: StubControls): Router {
   });
 
   router.get('/_stub/dispatches', ctx => {
-    const repo = String(ctx.query['repo'] ?? '').toLowerCase();
-    const dispatches = repo
-      ? stub.dispatches.filter(dispatch => `${dispatch.owner}/${dispatch.repo}`.toLowerCase() === repo)
-      : stub.dispatches;
-    ctx.body = { received: stub.received, dispatches };
+    ctx.body = { received: stub.received, dispatches: ofRepository(stub.dispatches, ctx.query['repo']) };
+  });
+  router.get('/_stub/runs', ctx => {
+    ctx.body = { runs: ofRepository(stub.runs, ctx.query['repo']) };
   });
   router.delete('/_stub/dispatches', ctx => {
     stub.clearDispatches();
@@ -136,6 +151,16 @@ export function adminRouter(stub: StubControls): Router {
   put('/_stub/rate-limit', rateLimitSchema, settings => stub.setRateLimit(settings));
   put('/_stub/repositories', repositories, settings => stub.setRepositories(settings));
   put('/_stub/installations', restrictions, settings => stub.setInstallations(settings));
+  put('/_stub/actions', actionsSchema, settings => stub.setActions(settings));
 
   return router;
+}
+
+/** All of them, or those of the repository that is asked for: "owner/name" in any case. */
+function ofRepository<T extends { readonly owner: string; readonly repo: string }>(
+  items: readonly T[],
+  asked: unknown,
+): readonly T[] {
+  const name = String(asked ?? '').toLowerCase();
+  return name === '' ? items : items.filter(({ owner, repo }) => `${owner}/${repo}`.toLowerCase() === name);
 }

@@ -66,30 +66,3 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function inspect(value: unknown): string {
   return value === undefined || value === null ? 'nil' : JSON.stringify(value).slice(0, 200);
 }
-
-/** The newest `capacity` dispatches, oldest first: a stand-in that runs for weeks must not fill its memory. */
-export class DispatchLog {
-  readonly entries: ReceivedDispatch[] = [];
-  readonly #capacity: number;
-  #lastId = 0;
-
-  constructor(capacity: number) {
-    this.#capacity = capacity;
-  }
-
-  /** How many were accepted since the last clear, kept or not. */
-  get received(): number {
-    return this.#lastId;
-  }
-
-  add(dispatch: Omit<ReceivedDispatch, 'id'>): void {
-    this.#lastId += 1;
-    this.entries.push({ id: this.#lastId, ...dispatch });
-    if (this.entries.length > this.#capacity) this.entries.shift();
-  }
-
-  clear(): void {
-    this.entries.length = 0;
-    this.#lastId = 0;
-  }
-}

@@ -1,11 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Middleware } from 'koa';
 import { z } from 'zod';
-
-const repository = z
-  .string()
-  .regex(/^[\w.-]+\/[\w.-]+$/, 'must be "owner/name"')
-  .transform(name => name.toLowerCase());
+import { repositoryName } from './repository-name.ts';
 
 const match = z.strictObject({
   method: z
@@ -22,7 +18,7 @@ const match = z.strictObject({
       if (message) issues.push({ code: 'custom', message, input: value });
     })
     .optional(),
-  repo: repository.optional(),
+  repo: repositoryName.optional(),
 });
 
 function regexFault(source: string): string | undefined {

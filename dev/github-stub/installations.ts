@@ -1,7 +1,21 @@
-import { createHash } from 'node:crypto';
+import { account, nodeId, stableId } from './account.ts';
 
-/** What the App may do wherever it is installed: enough for `repository_dispatch`, no more. */
-export const PERMISSIONS: Readonly<Record<string, string>> = { contents: 'write', metadata: 'read' };
+/** What an App or a token may do: the name of a permission to its level, `read` or `write`. */
+export type Permissions = Readonly<Record<string, string>>;
+
+/** Enough for `repository_dispatch` and, unless that was taken away, to see the workflow runs that come of it. */
+const PERMISSIONS: Permissions = { actions: 'read', contents: 'write', metadata: 'read' };
+
+/** What the App may do wherever it is installed. @param actions its permission for GitHub Actions */
+export function appPermissions(actions: 'read' | 'none'): Permissions {
+  const { actions: _actions, ...others } = PERMISSIONS;
+  return actions === 'none' ? others : PERMISSIONS;
+}
+
+/** Whether a permission held at the level `granted` includes the level `asked`. */
+export function grants(granted: string | undefined, asked: string): boolean {
+  return granted === asked || (granted === 'write' && asked === 'read');
+}
 
 export interface Installation {
   readonly id: number;
@@ -58,9 +72,18 @@ export class Installations {
   }
 }
 
-/** The answer of `GET /app`. `api` is the base URL of this API. */
-export function appResource(appId: string, createdAtMs: number, api: string) {
-  const at = new Date(createdAtMs).toISOString();
+interface AppFacts {
+  readonly appId: string;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  readonly permissions: Permissions;
+  /** The base URL of this API. */
+  readonly api: string;
+}
+
+/** The answer of `GET /app`. */
+export function appResource({ appId, createdAt, permissions, api }: AppFacts) {
+  const at = new Date(createdAt).toISOString();
   return {
     id: Number(appId),
     slug: 'flux-dispatch',
@@ -73,20 +96,15 @@ export function appResource(appId: string, createdAtMs: number, api: string) {
     html_url: 'https://github.com/apps/flux-dispatch',
     created_at: at,
     updated_at: at,
-    permissions: PERMISSIONS,
+    permissions,
     events: [],
   };
 }
 
-/** The answer of the three `…/installation` look-ups. Times are epoch milliseconds. */
+/** The answer of the three `…/installation` look-ups. @param suspendedAt epoch milliseconds */
 export function installationResource(
   { id, owner }: Installation,
-  {
-    appId,
-    createdAt,
-    suspendedAt,
-    api,
-  }: { appId: string; createdAt: number; suspendedAt: number | null; api: string },
+  { appId, createdAt, permissions, api, suspendedAt }: AppFacts & { readonly suspendedAt: number | null },
 ) {
   const at = new Date(createdAt).toISOString();
   const holder = account(owner, api);
@@ -102,7 +120,7 @@ export function installationResource(
     app_slug: 'flux-dispatch',
     target_id: holder.id,
     target_type: 'Organization',
-    permissions: PERMISSIONS,
+    permissions,
     events: [],
     created_at: at,
     updated_at: at,
@@ -112,39 +130,4 @@ export function installationResource(
     suspended_by: suspendedAt === null ? null : account(`${owner}-admin`, api),
     suspended_at: suspendedAt === null ? null : new Date(suspendedAt).toISOString(),
   };
-}
-
-/** GitHub's "simple user". Whether an owner is a user or an organization is not modelled: all are the latter. */
-function account(login: string, api: string) {
-  const id = stableId(`account:${login.toLowerCase()}`);
-  const url = `${api}/users/${login}`;
-  return {
-    login,
-    id,
-    node_id: nodeId(`Organization:${id}`),
-    avatar_url: `https://avatars.githubusercontent.com/u/${id}`,
-    gravatar_id: '',
-    url,
-    html_url: `https://github.com/${login}`,
-    followers_url: `${url}/followers`,
-    following_url: `${url}/following{/other_user}`,
-    gists_url: `${url}/gists{/gist_id}`,
-    starred_url: `${url}/starred{/owner}{/repo}`,
-    subscriptions_url: `${url}/subscriptions`,
-    organizations_url: `${url}/orgs`,
-    repos_url: `${url}/repos`,
-    events_url: `${url}/events{/privacy}`,
-    received_events_url: `${url}/received_events`,
-    type: 'Organization',
-    site_admin: false,
-  };
-}
-
-/** Eight digits that depend on nothing but the name. */
-function stableId(name: string): number {
-  return 10_000_000 + (createHash('sha256').update(name).digest().readUInt32BE() % 90_000_000);
-}
-
-function nodeId(name: string): string {
-  return Buffer.from(name).toString('base64url');
 }

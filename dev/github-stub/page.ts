@@ -1,17 +1,32 @@
 import { createHash } from 'node:crypto';
 import type { ReceivedDispatch } from './dispatch.ts';
+import type { CreatedRun } from './runs.ts';
 
 /** More would make the page slow, and nobody reads on. */
 const SHOWN = 200;
 
-const COLUMNS = ['time', 'repository', 'event type', 'product', 'environment', 'reason', 'dispatch id'];
+const COLUMNS = [
+  'time',
+  'repository',
+  'event type',
+  'product',
+  'environment',
+  'reason',
+  'dispatch id',
+  'runs',
+];
 
 /**
- * The page that lists the newest dispatches, as HTML that needs no other file. `received` is how many there were in
- * all. To be served with {@link PAGE_POLICY}.
+ * The page that lists the newest dispatches with their workflow runs, as HTML that needs no other file. `received` is
+ * how many dispatches there were in all. To be served with {@link PAGE_POLICY}.
  */
-export function renderPage(dispatches: readonly ReceivedDispatch[], received: number): string {
+export function renderPage(
+  dispatches: readonly ReceivedDispatch[],
+  runs: readonly CreatedRun[],
+  received: number,
+): string {
   const shown = dispatches.slice(-SHOWN).reverse();
+  const runsOf = Map.groupBy(runs, run => run.dispatch);
   const count =
     shown.length < received ? html`${received}, the newest ${shown.length} shown` : html`${received}`;
   return html`<!doctype html>
@@ -27,7 +42,7 @@ export function renderPage(dispatches: readonly ReceivedDispatch[], received: nu
 <main>
 <h1>Dispatches received <small>${count}</small></h1>
 ${shown.length === 0 ? html`<p>None yet. They appear here by themselves.</p>` : html`<div class="row head">${COLUMNS.map(name => html`<span>${name}</span>`)}</div>`}
-${shown.map(row)}
+${shown.map(dispatch => row(dispatch, runsOf.get(dispatch.id) ?? []))}
 </main>
 <script>${SCRIPT}</script>
 </body>
@@ -35,15 +50,22 @@ ${shown.map(row)}
 `.text;
 }
 
-function row({ id, receivedAt, owner, repo, event_type, client_payload }: ReceivedDispatch): Html {
+function row(dispatch: ReceivedDispatch, runs: readonly CreatedRun[]): Html {
+  const { id, receivedAt, owner, repo, event_type, client_payload } = dispatch;
   const cells = [
     receivedAt.slice(11, 23),
     `${owner}/${repo}`,
     event_type,
     ...['product', 'environment', 'reason', 'dispatch_id'].map(name => cell(client_payload[name])),
+    runs.map(({ workflow, status, conclusion }) => `${workflow}: ${conclusion ?? status}`).join(', ') ||
+      'none',
   ];
+  const details = runs.map(
+    run => html`run ${run.id} ${run.display_title}: ${run.conclusion ?? run.status}
+`,
+  );
   return html`<details id="d${id}"><summary class="row">${cells.map(text => html`<span>${text}</span>`)}</summary><pre>${receivedAt}
-${JSON.stringify(client_payload, null, 2)}</pre></details>
+${details}${JSON.stringify(client_payload, null, 2)}</pre></details>
 `;
 }
 
@@ -74,7 +96,7 @@ const STYLE = new Html(`
 body { margin: 1.5rem }
 h1 { font-size: 1.2rem }
 small, .head { opacity: .65; font-weight: normal }
-.row { display: grid; grid-template-columns: 7em 2fr 1fr 1fr 1fr 1.6fr 2fr; gap: 1em; padding: .4em .5em }
+.row { display: grid; grid-template-columns: 7em 2fr 1fr 1fr 1fr 1.6fr 2fr 1.6fr; gap: 1em; padding: .4em .5em }
 .row span { overflow-wrap: anywhere }
 details { border-top: 1px solid #8884 }
 summary { cursor: pointer }

@@ -43,6 +43,13 @@ export class PrimaryLimit {
     if (!exceeded) window.used += 1;
     return { limit, used: window.used, reset: Math.ceil(window.endsAt / 1000), exceeded };
   }
+
+  /** Takes back what was counted for a request of `caller`, and answers how the caller stands then. */
+  refund(caller: string, counted: RateLimitState): RateLimitState {
+    const window = this.#windows.get(caller);
+    if (window && window.used > 0) window.used -= 1;
+    return { ...counted, used: counted.used - 1 };
+  }
 }
 
 /** GitHub's secondary limit, off until switched on. */

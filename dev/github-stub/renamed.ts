@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Middleware } from 'koa';
+import { repositoryId } from './repository-name.ts';
 
 /**
  * Repositories that were renamed or transferred. As at GitHub, a request for the old name is redirected to the
@@ -20,21 +20,17 @@ export class RenamedRepositories {
       const newName = this.#newNames.get(rest.slice(0, 2).join('/').toLowerCase());
       if (root === 'repos' && newName !== undefined) {
         const path = ['/repositories', repositoryId(newName), ...rest.slice(2)].join('/');
-        const url = `${ctx.protocol}://${ctx.host}${path}`;
+        const url = `${ctx.protocol}://${ctx.host}${path}${ctx.search}`;
         ctx.status = ctx.method === 'GET' ? 301 : 307;
         ctx.set('location', url);
         ctx.body = { message: 'Moved Permanently', url, documentation_url: 'https://docs.github.com/rest' };
         return;
       }
-      const numbered = [...this.#newNames.values()].find(name => repositoryId(name) === rest[0]);
+      const numbered = [...this.#newNames.values()].find(name => String(repositoryId(name)) === rest[0]);
       if (root === 'repositories' && numbered !== undefined) {
         ctx.path = ['/repos', numbered, ...rest.slice(1)].join('/');
       }
       await next();
     };
   }
-}
-
-function repositoryId(name: string): string {
-  return String(createHash('sha256').update(name.toLowerCase()).digest().readUInt32BE());
 }

@@ -3,14 +3,20 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa, { type Middleware } from 'koa';
+import { actionsSchema } from './actions-settings.ts';
 import { adminRouter, type StubControls } from './admin.ts';
+import { type Caller, type RequestState, refuse, setLimitHeaders } from './answer.ts';
 import { checkAppJwt, InstallationTokens, JWT_UNREADABLE, parsePublicKeys } from './app-auth.ts';
-import { DispatchLog } from './dispatch.ts';
+import { answerConditionally } from './conditional.ts';
+import type { ReceivedDispatch } from './dispatch.ts';
 import { FaultRules, injectFaults } from './faults.ts';
-import { type Caller, githubRouter, type RequestState, refuse } from './github.ts';
-import { Installations } from './installations.ts';
+import { githubRouter } from './github.ts';
+import { appPermissions, Installations } from './installations.ts';
+import { NumberedLog } from './numbered-log.ts';
 import { PrimaryLimit, SecondaryLimit } from './rate-limit.ts';
 import { RenamedRepositories } from './renamed.ts';
+import { Repositories } from './repositories.ts';
+import { Runs } from './runs.ts';
 
 const MAX_DISPATCHES = 50_000;
 
@@ -58,31 +64,40 @@ function createGitHubStub({
   let keys = parsePublicKeys(options.publicKeys);
   const installations = new Installations(options.owners);
   const tokens = new InstallationTokens();
-  const log = new DispatchLog(MAX_DISPATCHES);
+  const dispatches = new NumberedLog<Omit<ReceivedDispatch, 'id'>>(MAX_DISPATCHES);
+  const runs = new Runs();
+  let permissions = appPermissions('read');
   const requests = new Map<string, number>();
   const faults = new FaultRules();
   const rateLimit = new PrimaryLimit();
   const secondaryLimit = new SecondaryLimit();
-  let absent: ReadonlySet<string> = new Set();
+  const repositories = new Repositories();
   const renamed = new RenamedRepositories();
 
   const stub: GitHubStub = {
     app: new Koa<RequestState>(),
-    dispatches: log.entries,
+    dispatches: dispatches.entries,
     get received() {
-      return log.received;
+      return dispatches.received;
+    },
+    get runs() {
+      return runs.list(now());
     },
     requests,
     clear: () => {
-      log.clear();
+      stub.clearDispatches();
       requests.clear();
       stub.setFaults([]);
       stub.setSecondaryLimit({ enabled: false });
       stub.setRateLimit({});
       stub.setRepositories({});
       stub.setInstallations({});
+      stub.setActions({});
     },
-    clearDispatches: () => log.clear(),
+    clearDispatches: () => {
+      dispatches.clear();
+      runs.clear();
+    },
     faults: () => faults.list(),
     setFaults: rules => faults.set(rules),
     setKeys: pems => {
@@ -92,21 +107,25 @@ function createGitHubStub({
     setSecondaryLimit: settings => secondaryLimit.configure(settings),
     setRateLimit: settings => rateLimit.configure(settings),
     setRepositories: settings => {
-      absent = new Set((settings.absent ?? []).map(name => name.toLowerCase()));
+      repositories.setAbsent(settings.absent ?? []);
       renamed.set(settings.renamed ?? {});
     },
     setInstallations: ({ suspended = [], notInstalled = [] }) =>
       installations.restrict(suspended, notInstalled, now()),
+    setActions: settings => {
+      const actions = actionsSchema.parse(settings);
+      permissions = appPermissions(actions.permission);
+      repositories.configure(actions);
+      runs.restartTurns();
+    },
   };
 
   const createdAt = now();
-  const github = githubRouter({ appId, createdAt, tokenTtlMs, installations, tokens, log, exists, now });
-
-  /** Every owner and repository exists whose name GitHub would allow, unless it was declared absent. */
-  function exists(owner: string, repo?: string): boolean {
-    if (!isName(owner)) return false;
-    return repo === undefined || (isName(repo) && !absent.has(`${owner}/${repo}`.toLowerCase()));
-  }
+  const github = githubRouter({
+    ...{ appId, createdAt, tokenTtlMs, now },
+    ...{ installations, repositories, tokens, dispatches, runs },
+    permissions: () => permissions,
+  });
 
   async function identify(authorization: string): Promise<Caller> {
     const [, scheme = '', credential = ''] = /^(bearer|token) +(\S+)$/i.exec(authorization) ?? [];
@@ -128,7 +147,7 @@ function createGitHubStub({
       outcome = ctx.state.dropped ? 'dropped' : ctx.status;
     } finally {
       const layer = github.match(ctx.path, ctx.method).pathAndMethod.at(-1);
-      const route = layer ? String(layer.path).replace(/:(\w+)/g, '{$1}') : '(unknown)';
+      const route = layer ? routeName(String(layer.path)) : '(unknown)';
       const request = `${ctx.method} ${route} ${outcome}`;
       requests.set(request, (requests.get(request) ?? 0) + 1);
     }
@@ -147,12 +166,8 @@ function createGitHubStub({
         .toString('hex')
         .toUpperCase()
         .replace(/^(.{4})(.{6})(.{7})(.{7})/, '$1:$2:$3:$4:'),
-      'x-ratelimit-limit': String(count.limit),
-      'x-ratelimit-remaining': String(count.limit - count.used),
-      'x-ratelimit-reset': String(count.reset),
-      'x-ratelimit-used': String(count.used),
-      'x-ratelimit-resource': 'core',
     });
+    setLimitHeaders(ctx, count);
     await next();
   };
 
@@ -184,13 +199,15 @@ function createGitHubStub({
     .use(injectFaults(faults, closing))
     .use(enforceLimits)
     .use(renamed.redirects())
+    .use(answerConditionally(rateLimit))
     .use(github.routes())
     .use(ctx => refuse(ctx, 404, 'Not Found'));
   return stub;
 }
 
-function isName(name: string): boolean {
-  return /^[\w.-]{1,100}$/.test(name) && name !== '.' && name !== '..';
+/** A path of the router as GitHub's documentation writes it: `/repos/{owner}/{repo}/contents/{path}`. */
+function routeName(path: string): string {
+  return path.replace(/\{\/\*(\w+)\}/, '/{$1}').replace(/:(\w+)/g, '{$1}');
 }
 
 /** {@link createGitHubStub}, listening on 127.0.0.1 at a free port unless told otherwise. Rejects where it cannot. */

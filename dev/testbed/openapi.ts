@@ -38,8 +38,11 @@ interface Operation {
 interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query' | 'header';
+  readonly description?: string;
   readonly required?: boolean;
   readonly schema: object;
+  /** What stands in its place in the path may contain slashes. */
+  readonly 'x-multi-segment'?: boolean;
 }
 
 const ID = 'github';
@@ -80,10 +83,12 @@ export function readGitHubDescription(version: string): GitHubDescription {
     undescribed.push(...[...values.query.keys()].map(name => `query ${name}`));
     return [
       ...undescribed.filter(name => !described.has(name)).map(name => `${name} is not described`),
-      ...parameters.flatMap(({ name, in: location, required, schema }) => {
+      ...parameters.flatMap(({ name, in: location, required, schema, description }) => {
         const value = values[location].get(name);
         if (value === undefined) return required ? [`${location} ${name} is missing`] : [];
-        const validate = parameterAjv.compile({ properties: { value: toJsonSchema(schema) } });
+        const validate = parameterAjv.compile({
+          properties: { value: toJsonSchema(isSearch(description) ? {} : schema) },
+        });
         return faultsOf(validate, { value }, `${location} ${name}`);
       }),
     ];
@@ -137,15 +142,27 @@ function findOperation(
 ): { operation: Operation; values: Map<string, string> } | undefined {
   const candidates = Object.entries(paths).flatMap(([template, operations]) => {
     const operation = operations[method.toLowerCase()];
-    const values = operation && matchPath(template, path);
+    const values = operation && matchPath(template, path, isMultiSegment(operation));
     return values ? [{ operation, values }] : [];
   });
   return candidates.sort((a, b) => a.values.size - b.values.size)[0];
 }
 
-function matchPath(template: string, path: string): Map<string, string> | undefined {
+/** Whether the last parameter of the path takes what is left of a path. */
+function isMultiSegment({ parameters = [] }: Operation): boolean {
+  return parameters.some(parameter => 'x-multi-segment' in parameter && parameter['x-multi-segment']);
+}
+
+/** A parameter in GitHub's search syntax, such as `>=2026-11-21`. The description has it as a date, which it is not. */
+function isSearch(description = ''): boolean {
+  return description.includes('search syntax');
+}
+
+function matchPath(template: string, path: string, multiSegment: boolean): Map<string, string> | undefined {
   const values = new Map<string, string>();
-  const segments = path.split('/');
+  const all = path.split('/');
+  const count = template.split('/').length;
+  const segments = multiSegment ? [...all.slice(0, count - 1), all.slice(count - 1).join('/')] : all;
   const matches = template.split('/').every((expected, index) => {
     const [, parameter] = /^\{(.+)\}$/.exec(expected) ?? [];
     const segment = segments[index];
@@ -154,7 +171,7 @@ function matchPath(template: string, path: string): Map<string, string> | undefi
     values.set(parameter, decodeURIComponent(segment));
     return true;
   });
-  return matches && template.split('/').length === segments.length ? values : undefined;
+  return matches && count === segments.length ? values : undefined;
 }
 
 function resolve({ components }: Document, ref: string): Parameter {
