@@ -1,5 +1,6 @@
 import { type AppOptions, createApp, type Send } from './app.ts';
 import { classify } from './classify.ts';
+import { type Diagnosis, diagnoseMissingRun } from './diagnosis.ts';
 import { splitRepository } from './repository.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -19,6 +20,8 @@ export interface GitHub {
    *   Where it says no, the call is `held`, and where it rejects, so does the attempt
    */
   attempt(dispatch: RepositoryDispatch, mayGo?: () => Promise<boolean>): Promise<Verdict | 'held'>;
+  /** Finds out why no run came of a dispatch that GitHub accepted: see {@link diagnoseMissingRun}. */
+  diagnose(repo: string, eventType: string, mayCall?: () => Promise<boolean>): Promise<Diagnosis>;
 }
 
 /** The door to GitHub: in front of it, no one sees a status code; behind it, no one knows the queue. */
@@ -40,6 +43,7 @@ export function createGitHub(options: AppOptions): GitHub {
       const verdict = await call().catch(unexpected);
       return (await asked) === false ? 'held' : verdict;
     },
+    diagnose: (repo, eventType, mayCall) => diagnoseMissingRun(app, { repo, eventType, mayCall }),
   };
 }
 
