@@ -79,7 +79,7 @@ describe('the finding', () => {
     ],
     ['suspended', { repository: { kind: 'suspended' } }, 'app_suspended', /Unsuspend/],
     ['unreadable', { repository: FORBIDDEN }, 'permission_missing', /"Metadata: read"/],
-    ['down', { repository: DOWN }, 'unknown', /not known: GitHub did not say: GitHub answered 502/],
+    ['down', { repository: DOWN }, 'unknown', /not known: GitHub answered 502/],
     [
       'archived',
       { repository: { archived: true }, files: { 'a.yaml': LISTENS } },
@@ -123,13 +123,13 @@ describe('the finding', () => {
       'nothing wrong',
       { files: { 'a.yaml': LISTENS } },
       'not_started',
-      /^".github\/workflows\/a.yaml" on the default branch "main" of Altinn\/dialogporten listens to "flux-deploy".*githubstatus.com and that Actions is enabled.*Retry under Runs/,
+      /^".github\/workflows\/a.yaml" on the default branch "main" of Altinn\/dialogporten listens to "flux-deploy".*Actions tab, check that Actions is enabled.*githubstatus.com. Then press Retry under Runs/,
     ],
     [
       'nothing wrong, and Actions is on',
       { files: { 'a.yaml': LISTENS }, actionsEnabled: true },
       'not_started',
-      /githubstatus.com, then press/,
+      /Actions tab, and see https:.*githubstatus.com. Then press/,
     ],
     [
       'all types',
@@ -147,7 +147,7 @@ describe('the finding', () => {
       'disabled for inactivity',
       { files: { 'a.yaml': LISTENS }, states: { 'a.yaml': 'disabled_inactivity' } },
       'workflow_disabled',
-      /want of activity/,
+      /had no activity/,
     ],
     [
       'disabled in a fork',

@@ -81,9 +81,9 @@ function unreadFinding(unread: Unread, name: string, permission: string): Findin
     case 'disabled':
       return actionsDisabled(name);
     case 'unavailable':
-      return unknown(`GitHub did not say: ${unread.reason}`, name);
+      return unknown(unread.reason, name);
     case 'not_asked':
-      return unknown('it was not looked for', name);
+      return unknown('it was not asked for', name);
     default:
       return unread satisfies never;
   }

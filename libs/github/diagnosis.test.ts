@@ -175,7 +175,7 @@ describe('what GitHub answers, and what it means', () => {
       listens,
       { [PERMISSIONS]: { body: { enabled: true } } },
       'not_started',
-      /githubstatus.com, then/,
+      /Actions tab, and see https/,
     ],
     [
       'Actions off by its message',

@@ -53,8 +53,8 @@ function statesForbidden({ listeners, registered, name, eventType }: Workflows):
   return `${quoted(path)} listens to ${type(eventType)}, but may be disabled. ${grant('Actions: read', name)}`;
 }
 
-// GitHub refuses with 403 what the App may not read. Where the repository can be read and its workflows are not found, there are no
-// Actions: those of a GitHub Enterprise Server may be off as a whole.
+// GitHub refuses with 403 what the App may not read. A 404 for the workflows of a repository that it may read is no documented
+// answer: the likeliest is that Actions is off as a whole, as on a GitHub Enterprise Server that has none.
 function noActions({ listeners, registered, name }: Workflows): string | undefined {
   return listeners.length > 0 && registered.kind === 'missing' ? actionsDisabled(name).message : undefined;
 }
@@ -67,8 +67,8 @@ function statesUnknown({ listeners, registered, name, eventType }: Workflows): s
 
 const DISABLED: Readonly<Record<string, string>> = {
   disabled_manually: 'someone has disabled it',
-  disabled_inactivity: 'GitHub has disabled it for want of activity in the repository',
-  disabled_fork: 'GitHub disables the workflows of a fork',
+  disabled_inactivity: 'GitHub has disabled it because the repository had no activity',
+  disabled_fork: 'GitHub disables the workflows of a fork until someone enables them',
 };
 
 function workflowDisabled({ listeners, registered, name, eventType }: Workflows): string | undefined {
@@ -78,7 +78,7 @@ function workflowDisabled({ listeners, registered, name, eventType }: Workflows)
   // Where another one is active, it should have started.
   if (!first || states.some(({ state }) => state === undefined || state === 'active')) return undefined;
   const why = DISABLED[first.state ?? ''] ?? `its state is ${quoted(first.state ?? '', 30)}`;
-  return `${quoted(first.path)} listens to ${type(eventType)} but is disabled: ${why}. Enable it in the Actions tab of ${name}: select the workflow, then Enable workflow.`;
+  return `${quoted(first.path)} listens to ${type(eventType)}, but ${why}. Enable it in the Actions tab of ${name}: select the workflow, then Enable workflow.`;
 }
 
 function notRegistered({ listeners, registered, name, branch, eventType }: Workflows): string | undefined {
@@ -89,11 +89,12 @@ function notRegistered({ listeners, registered, name, branch, eventType }: Workf
   return `${quoted(path)} on ${branch} listens to ${type(eventType)}, but GitHub does not list it as a workflow. Enable Actions for ${name} under Settings, Actions, General, then push a change to the file.`;
 }
 
+// A fault within `jobs` shows on the workflow's page alone: only what concerns its events is read here.
 function notStarted({ listeners, actionsEnabled, name, branch, eventType }: Workflows): string | undefined {
   const [path] = listeners;
   if (path === undefined) return undefined;
-  const settings = actionsEnabled ? '' : ' and that Actions is enabled (Settings, Actions, General)';
-  return `${quoted(path)} on ${branch} of ${name} listens to ${type(eventType)}, but GitHub started no run. Check https://www.githubstatus.com${settings}, then press Retry under Runs on the board.`;
+  const settings = actionsEnabled ? '' : ', check that Actions is enabled (Settings, Actions, General)';
+  return `${quoted(path)} on ${branch} of ${name} listens to ${type(eventType)}, but GitHub started no run. Look for an error on its page in the Actions tab${settings}, and see https://www.githubstatus.com. Then press Retry under Runs on the board.`;
 }
 
 /** A key that is nearly the right one, where this event type would start the workflow if it were right. */
@@ -191,5 +192,5 @@ export function actionsDisabled(name: string): Finding {
 
 /** What to do where the App lacks a permission, such as `Actions: read`. */
 export function grant(permission: string, name: string): string {
-  return `The App may not read what would explain it. Grant it the permission "${permission}", accept that on its installation on ${name}, and look at the Actions tab there until then.`;
+  return `The App lacks the permission "${permission}", so the cause is not known. Grant it to the App, and accept it on the installation on ${name}. Until then, look at the Actions tab there.`;
 }

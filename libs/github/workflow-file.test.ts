@@ -53,6 +53,7 @@ describe('the types of repository_dispatch that a workflow listens to', () => {
       '# on: push\non: # here\n  # and here\n  repository_dispatch: # there\n    types: [a] # b',
       ['a'],
     ],
+    ['a comment without a space', 'on:\n  repository_dispatch:\n    types: [a]#, b]', ['a']],
     ['a commented type', 'on:\n  repository_dispatch:\n    types:\n      # - a\n      - b', ['b']],
     ['tabs that are no indentation', 'on:\trepository_dispatch\t# x', 'all'],
     [
