@@ -25,9 +25,15 @@ export function isGitHubs(path: string, data: unknown): boolean {
   if (typeof data !== 'object' || data === null) return false;
   // A folder is a list of its entries.
   if (Array.isArray(data)) return path.includes('/contents/');
-  const { id, token, workflow_runs, workflows } = data as Record<string, unknown>;
+  const { id, token, workflow_runs, workflows, enabled, type, default_branch } = data as Record<
+    string,
+    unknown
+  >;
+  if (/\/repos\/[^/]+\/[^/]+$/.test(path)) return typeof default_branch === 'string';
   if (path.endsWith('/actions/runs')) return Array.isArray(workflow_runs);
   if (path.endsWith('/actions/workflows')) return Array.isArray(workflows);
+  if (path.endsWith('/actions/permissions')) return typeof enabled === 'boolean';
+  if (path.includes('/contents/')) return typeof type === 'string';
   if (path.endsWith('/access_tokens')) return typeof token === 'string' && token !== '';
   if (path.endsWith('/installation')) return Number.isSafeInteger(id) && Number(id) > 0;
   return true;

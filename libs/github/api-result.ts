@@ -6,7 +6,8 @@ export type ApiCall =
   | 'runs'
   | 'repository'
   | 'contents'
-  | 'workflows';
+  | 'workflows'
+  | 'permissions';
 
 /** What came of a chain of calls to GitHub: the answer that ended it, or why there was none. */
 export type ApiResult =

@@ -107,6 +107,7 @@ describe('a dead letter says what to do about it', () => {
     [404, 'Not Found', /not installed on Altinn\/dialogporten.*dispatch_repo/],
     [403, 'Resource not accessible by integration', /permission "Contents: read and write"/],
     [403, 'This installation has been suspended', /suspended.*Unsuspend/],
+    [403, 'Repository was archived so is read-only.', /^Altinn\/dialogporten is archived.*Unarchive/],
     [410, 'Gone', /Altinn\/dialogporten is gone/],
     [422, 'Validation Failed', /correct the Alert/],
     [400, 'Problems parsing JSON', /Read GitHub.s message/],

@@ -71,6 +71,9 @@ function hint({ status, message }: ApiResponse, repo: string): string {
   if (/suspended/i.test(message)) {
     return `The App's installation on ${repo} is suspended. Unsuspend it in the settings of the organization, then retry.`;
   }
+  if (status === 403 && /archived/i.test(message)) {
+    return `${repo} is archived, and so read-only. Unarchive it in its settings or correct dispatch_repo, then retry.`;
+  }
   switch (status) {
     case 404:
       return `The App is not installed on ${repo}, or the repository does not exist. Install it or correct dispatch_repo, then retry.`;

@@ -1,5 +1,6 @@
 import { type AppOptions, createApp, type Send } from './app.ts';
 import { classify } from './classify.ts';
+import { type Diagnosis, diagnoseMissingRun } from './diagnosis.ts';
 import type { Quota } from './quota.ts';
 import { splitRepository } from './repository.ts';
 import { type ListedRuns, listRuns, type RunListing } from './runs.ts';
@@ -30,6 +31,8 @@ export interface GitHub {
   ): Promise<ListedRuns>;
   /** What is left of the hourly limit of a repository's installation; undefined where GitHub has not said so. */
   quota(repo: string): Quota | undefined;
+  /** Finds out why no run came of a dispatch that GitHub accepted: see {@link diagnoseMissingRun}. */
+  diagnose(repo: string, eventType: string, mayCall?: () => Promise<boolean>): Promise<Diagnosis>;
 }
 
 /** The door to GitHub: in front of it, no one sees a status code; behind it, no one knows the queue. */
@@ -53,6 +56,7 @@ export function createGitHub(options: AppOptions): GitHub {
     },
     listRuns: (repo, since, previous, mayCall) => listRuns(app, repo, since, previous, mayCall),
     quota: repo => app.quota(repo),
+    diagnose: (repo, eventType, mayCall) => diagnoseMissingRun(app, { repo, eventType, mayCall }),
   };
 }
 

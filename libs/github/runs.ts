@@ -1,6 +1,6 @@
 import type { ApiResult } from './api-result.ts';
 import type { App } from './app.ts';
-import { refusedLimit } from './rate-limit.ts';
+import { classify } from './classify.ts';
 import { splitRepository } from './repository.ts';
 import type { RateLimit } from './verdict.ts';
 
@@ -85,7 +85,7 @@ export async function listRuns(
       pages.push(before);
       continue;
     }
-    if (result.kind !== 'response' || result.status !== 200) return failure(result);
+    if (result.kind !== 'response' || result.status !== 200) return failure(result, repository);
     const etag = result.headers['etag'];
     pages.push({ etag: etag === undefined ? undefined : String(etag), ...readPage(result.data) });
   } while (pages.length < MAX_PAGES && pages.length * PER_PAGE < (pages[0]?.total ?? 0));
@@ -110,28 +110,14 @@ function requestPage(
   );
 }
 
-function failure(result: ApiResult): Exclude<ListedRuns, { kind: 'listed' | 'held' }> {
-  switch (result.kind) {
-    case 'timeout':
-      return { kind: 'failed', message: `GitHub did not answer in time (${result.call})` };
-    case 'network':
-      return { kind: 'failed', message: `GitHub cannot be reached: ${result.message}` };
-    case 'key':
-      return { kind: 'failed', message: `GITHUB_PRIVATE_KEY_PATH ${result.message}` };
-    case 'moved':
-      return { kind: 'failed', message: `GitHub says that the repository now belongs to ${result.owner}` };
-    case 'response': {
-      const limit = refusedLimit(result, Date.now());
-      if (limit) return { kind: 'limited', limit };
-      const message = `GitHub answered ${result.status}${result.message && `: ${result.message}`} (${result.call})`;
-      const isForbidden = result.status === 403 && result.call === 'runs';
-      // A suspended installation may be unsuspended, which the App's permissions have nothing to do with.
-      if (isForbidden && !/suspended/i.test(result.message)) return { kind: 'forbidden', message };
-      return { kind: 'failed', message };
-    }
-    default:
-      return result satisfies never;
-  }
+function failure(result: ApiResult, repository: string): Exclude<ListedRuns, { kind: 'listed' | 'held' }> {
+  const verdict = classify(result, repository, Date.now());
+  if (verdict.kind === 'delivered') throw new Error('A list of runs was taken for a dispatch');
+  if (verdict.limit) return { kind: 'limited', limit: verdict.limit };
+  const { message } = verdict;
+  const isRefused = result.kind === 'response' && result.call === 'runs' && result.status === 403;
+  // A suspended installation may be unsuspended, which the App's permissions have nothing to do with.
+  return { kind: isRefused && !/suspended/i.test(message) ? 'forbidden' : 'failed', message };
 }
 
 function readPage(data: unknown): Pick<RunPage, 'total' | 'runs'> {

@@ -12,7 +12,8 @@ export interface TransportOptions {
 }
 
 const MAX_REDIRECTS = 5;
-// GitHub's answers to most of our calls have some kilobytes. A run has some 20 in a list of a hundred.
+// GitHub's answers to most of our calls have some kilobytes. A run has some 20 in a list of a hundred; a folder lists up to a
+// thousand files with some 900 bytes each, and a file of up to 1 MiB comes as base64.
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_LIST_BYTES = 8 * MAX_ANSWER_BYTES;
 
@@ -93,7 +94,8 @@ function reportExhausted(response: Response, onExhausted: (limit: RateLimit) => 
  */
 async function readAnswer(response: Response, path: string): Promise<Response> {
   const { status, statusText } = response;
-  const text = await readText(response, path.endsWith('/actions/runs') ? MAX_LIST_BYTES : MAX_ANSWER_BYTES);
+  const isLong = path.endsWith('/actions/runs') || path.includes('/contents/');
+  const text = await readText(response, isLong ? MAX_LIST_BYTES : MAX_ANSWER_BYTES);
   const data = parseJson(text);
   const headers = new Headers(response.headers);
   headers.set('content-type', data === undefined ? 'text/plain' : 'application/json');

@@ -1,3 +1,4 @@
+import type { GitHub } from '@flux-dispatch/github/github';
 import type { RateLimit } from '@flux-dispatch/github/verdict';
 import type { Receipt } from '@flux-dispatch/queue/receipt';
 import type { ReceiptSearch } from '@flux-dispatch/queue/receipt-search';
@@ -13,7 +14,7 @@ export type Diagnosis =
 export type Diagnose = (receipt: Pick<Receipt, 'repo' | 'event_type'>) => Promise<Diagnosis>;
 
 export interface DiagnoseDependencies {
-  readonly diagnose: (repo: string, eventType: string, mayCall: () => Promise<boolean>) => Promise<Diagnosis>;
+  readonly github: Pick<GitHub, 'diagnose'>;
   readonly search: Pick<ReceiptSearch<unknown>, 'finding' | 'noteFinding'>;
   readonly mayCall: () => Promise<boolean>;
   readonly config: {
@@ -26,18 +27,18 @@ export interface DiagnoseDependencies {
 const LONGEST_VALID_MS = 300_000;
 
 /** What was found out for one receipt serves those beside it, and those after it for some minutes. */
-export function createDiagnose({ diagnose, search, mayCall, config }: DiagnoseDependencies): Diagnose {
+export function createDiagnose({ github, search, mayCall, config }: DiagnoseDependencies): Diagnose {
   const underWay = new Map<string, Promise<Diagnosis>>();
 
   async function find(repo: string, event_type: string): Promise<Diagnosis> {
     const known = await search.finding(repo, event_type);
     if (known !== undefined) return { kind: 'finding', finding: known };
-    const diagnosis = await diagnose(repo, event_type, mayCall);
-    if (diagnosis.kind === 'finding') {
-      const validMs = Math.min(LONGEST_VALID_MS, config.RUN_START_TIMEOUT);
-      await search.noteFinding(repo, event_type, diagnosis.finding, validMs);
-    }
-    return diagnosis;
+    const diagnosis = await github.diagnose(repo, event_type, mayCall);
+    if (diagnosis.kind !== 'finding') return diagnosis;
+    const { message: finding } = diagnosis.finding;
+    const validMs = Math.min(LONGEST_VALID_MS, config.RUN_START_TIMEOUT);
+    await search.noteFinding(repo, event_type, finding, validMs);
+    return { kind: 'finding', finding };
   }
 
   return ({ repo, event_type }) => {

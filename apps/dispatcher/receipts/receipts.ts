@@ -1,4 +1,5 @@
 import type { GitHub } from '@flux-dispatch/github/github';
+import type { Claims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { createPaceGate, createPause, LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
 import type { Receipt } from '@flux-dispatch/queue/receipt';
@@ -11,11 +12,13 @@ import type { DispatcherConfig } from '../config.ts';
 import type { DispatcherMetrics } from '../metrics.ts';
 import type { RateLimitPause } from '../pause.ts';
 import { createDiagnose } from './diagnosis.ts';
+import { createFeedback } from './feedback.ts';
 import { createListings, type SharedAnswer } from './listings.ts';
 import { createOpenReceipt, type OpenReceipt } from './open-receipt.ts';
 import type { Readers } from './readers.ts';
-import { createReceiptProcessor, type ReceiptProcessorDependencies } from './receipt-processor.ts';
+import { createReceiptProcessor } from './receipt-processor.ts';
 import { startReceiptWorker } from './receipt-worker.ts';
+import { createRedispatch } from './redispatch.ts';
 import { createReceiptReport } from './report.ts';
 
 export interface ReceiptsDependencies {
@@ -69,7 +72,7 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
       ...{ github, search },
       mayCall: async () => (await isNotPaused()) && (await gate()) === 0,
     }),
-    diagnose: createDiagnose({ diagnose: github.diagnose, search, mayCall: isNotPaused, config }),
+    diagnose: createDiagnose({ github, search, mayCall: isNotPaused, config }),
     report: createReceiptReport({ metrics, log }),
     redisTime: time,
     now: Date.now,

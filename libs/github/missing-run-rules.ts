@@ -1,0 +1,196 @@
+import type { Finding, FindingCode } from './finding.ts';
+import { oneLine, quoted } from './quoted.ts';
+import type { Fact, RegisteredWorkflows, WorkflowFiles } from './repository-facts.ts';
+import { nearestType } from './spelling.ts';
+import { includesType, type Misspelling } from './workflow-file.ts';
+
+const MAX_NAMED = 3;
+
+/** What the rules decide on: the repository is there, and its workflow files were read. */
+export interface Workflows extends WorkflowFiles {
+  readonly name: string;
+  readonly branch: string;
+  readonly eventType: string;
+  readonly registered: Fact<RegisteredWorkflows>;
+  readonly actionsEnabled: boolean | undefined;
+  /** The paths of the workflows that listen to the event type. */
+  readonly listeners: readonly string[];
+  /** The types that are named by the workflows, whichever event type they are. */
+  readonly listenedTypes: readonly { readonly path: string; readonly type: string }[];
+}
+
+interface Rule {
+  readonly code: FindingCode;
+  /** undefined where it does not apply. */
+  readonly message: (workflows: Workflows) => string | undefined;
+}
+
+/**
+ * The first that applies is the finding. Before them comes what stops every workflow, and after them that none listens.
+ * The first six are about a workflow that listens, so none of the others explains anything then. Among the others, what
+ * shows that someone meant this event type goes before what merely fits. What may be old comes late: a branch that someone
+ * forgot, or a file that GitHub still lists.
+ */
+export const RULES: readonly Rule[] = [
+  { code: 'permission_missing', message: statesForbidden },
+  { code: 'actions_disabled', message: noActions },
+  { code: 'unknown', message: statesUnknown },
+  { code: 'workflow_disabled', message: workflowDisabled },
+  { code: 'workflow_not_registered', message: notRegistered },
+  { code: 'not_started', message: notStarted },
+  { code: 'types_misspelt', message: w => misspelt(w, 'types') },
+  { code: 'trigger_misspelt', message: w => misspelt(w, 'repository_dispatch') },
+  { code: 'workflow_invalid', message: invalid },
+  { code: 'type_misspelt', message: typeMisspelt },
+  { code: 'other_branch', message: otherBranch },
+  { code: 'unknown', message: notAllRead },
+  { code: 'no_workflows', message: noWorkflows },
+];
+
+function statesForbidden({ listeners, registered, name, eventType }: Workflows): string | undefined {
+  const [path] = listeners;
+  if (path === undefined || registered.kind !== 'forbidden') return undefined;
+  return `${quoted(path)} listens to ${type(eventType)}, but may be disabled. ${grant('Actions: read', name)}`;
+}
+
+// GitHub refuses with 403 what the App may not read. A 404 for the workflows of a repository that it may read is no documented
+// answer: the likeliest is that Actions is off as a whole, as on a GitHub Enterprise Server that has none.
+function noActions({ listeners, registered, name }: Workflows): string | undefined {
+  return listeners.length > 0 && registered.kind === 'missing' ? actionsDisabled(name).message : undefined;
+}
+
+function statesUnknown({ listeners, registered, name, eventType }: Workflows): string | undefined {
+  const [path] = listeners;
+  if (path === undefined || registered.kind !== 'unavailable') return undefined;
+  return `${quoted(path)} listens to ${type(eventType)}, but it or Actions may be disabled, which GitHub did not say: ${oneLine(registered.reason, 150)}. Look at the Actions tab of ${name}.`;
+}
+
+const DISABLED: Readonly<Record<string, string>> = {
+  disabled_manually: 'someone has disabled it',
+  disabled_inactivity: 'GitHub has disabled it because the repository had no activity',
+  disabled_fork: 'GitHub disables the workflows of a fork until someone enables them',
+};
+
+function workflowDisabled({ listeners, registered, name, eventType }: Workflows): string | undefined {
+  if (registered.kind !== 'read') return undefined;
+  const states = listeners.map(path => ({ path, state: registered.value.states.get(path) }));
+  const [first] = states;
+  // Where another one is active, it should have started.
+  if (!first || states.some(({ state }) => state === undefined || state === 'active')) return undefined;
+  const why = DISABLED[first.state ?? ''] ?? `its state is ${quoted(first.state ?? '', 30)}`;
+  return `${quoted(first.path)} listens to ${type(eventType)}, but ${why}. Enable it in the Actions tab of ${name}: select the workflow, then Enable workflow.`;
+}
+
+function notRegistered({ listeners, registered, name, branch, eventType }: Workflows): string | undefined {
+  if (registered.kind !== 'read' || !registered.value.complete) return undefined;
+  const path = listeners.find(listener => !registered.value.states.has(listener));
+  if (path === undefined || listeners.some(other => registered.value.states.get(other) === 'active'))
+    return undefined;
+  return `${quoted(path)} on ${branch} listens to ${type(eventType)}, but GitHub does not list it as a workflow. Enable Actions for ${name} under Settings, Actions, General, then push a change to the file.`;
+}
+
+// A fault within `jobs` shows on the workflow's page alone: only what concerns its events is read here.
+function notStarted({ listeners, actionsEnabled, name, branch, eventType }: Workflows): string | undefined {
+  const [path] = listeners;
+  if (path === undefined) return undefined;
+  const settings = actionsEnabled ? '' : ', check that Actions is enabled (Settings, Actions, General)';
+  return `${quoted(path)} on ${branch} of ${name} listens to ${type(eventType)}, but GitHub started no run. Look for an error on its page in the Actions tab${settings}, and see https://www.githubstatus.com. Then press Retry under Runs on the board.`;
+}
+
+/** A key that is nearly the right one, where this event type would start the workflow if it were right. */
+function misspelt({ files, name, eventType }: Workflows, meant: Misspelling['meant']): string | undefined {
+  for (const { path, file } of files) {
+    const found = file.kind === 'workflow' ? file.misspelt : undefined;
+    if (found?.meant !== meant) continue;
+    if (!includesType(found.types, eventType) && found.types.length > 0) continue;
+    const where = meant === 'types' ? 'under repository_dispatch' : 'under "on"';
+    return `${quoted(path)} in ${name} has ${quoted(found.written, 40)} ${where} (line ${found.line}), which GitHub does not know. Rename it to ${quoted(meant)}.`;
+  }
+  return undefined;
+}
+
+/** Only a file that may listen: another that is broken explains nothing. */
+function invalid({ files, name, branch }: Workflows): string | undefined {
+  for (const { path, file } of files) {
+    if (file.kind !== 'invalid' || !file.mayListen) continue;
+    return `GitHub cannot read ${quoted(path)} on ${branch} of ${name}. Correct line ${file.line}, column ${file.column}: ${oneLine(file.message, 120)}.`;
+  }
+  return undefined;
+}
+
+function typeMisspelt({ listenedTypes, name, branch, eventType }: Workflows): string | undefined {
+  const types = listenedTypes.map(listened => listened.type);
+  const nearest = nearestType(eventType, types);
+  const listener = listenedTypes.find(listened => listened.type === nearest);
+  if (nearest === undefined || !listener) return undefined;
+  const [others, pattern] = [
+    namedTypes(types.filter(other => other !== nearest)),
+    nearest.includes('*') ? ' GitHub takes no patterns there.' : '',
+  ];
+  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}. Did you mean ${quoted(nearest, 40)} (${quoted(listener.path)})?${pattern} Correct dispatch_event of the Alert or types of the workflow${others && `, which also listen to ${others}`}.`;
+}
+
+function otherBranch({
+  listenedTypes,
+  registered,
+  paths,
+  name,
+  branch,
+  eventType,
+}: Workflows): string | undefined {
+  if (registered.kind !== 'read') return undefined;
+  // GitHub also lists its own workflows, such as dynamic/pages/pages-build-deployment, and now and then deleted ones as active.
+  const elsewhere = [...registered.value.states]
+    .filter(([path, state]) => path.startsWith('.github/workflows/') && state !== 'deleted')
+    .map(([path]) => path)
+    .filter(path => !paths.includes(path));
+  const path =
+    elsewhere.find(other => other.includes(eventType)) ??
+    (listenedTypes.length === 0 ? elsewhere[0] : undefined);
+  if (path === undefined) return undefined;
+  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}, and ${quoted(path)} is only on another branch, if it still exists. Merge it into the default branch: for repository_dispatch no other branch counts.`;
+}
+
+function notAllRead(workflows: Workflows): string | undefined {
+  const { files, cut, name, eventType } = workflows;
+  for (const { path, file } of files) {
+    if (file.kind !== 'unread') continue;
+    return `${quoted(path)} could not be read: ${oneLine(file.reason, 150)}. No other workflow of ${name} listens to ${type(eventType)}: check whether this one does.`;
+  }
+  if (!cut) return undefined;
+  return `None of the first ${files.length} workflows of ${name} listens to ${type(eventType)}, and the others were not read. Check whether one of them does.`;
+}
+
+function noWorkflows({ paths, hasFolders, name, branch, eventType }: Workflows): string | undefined {
+  if (paths.length > 0) return undefined;
+  const folders = hasFolders ? ' GitHub does not look into folders there.' : '';
+  return `There is no workflow file in .github/workflows on ${branch} of ${name}.${folders} Add one with "on: repository_dispatch" and types: [${oneLine(eventType, 100)}].`;
+}
+
+export function notListening({ listenedTypes, name, branch, eventType }: Workflows): string {
+  const listened = namedTypes(listenedTypes.map(other => other.type));
+  const others = listened && `, only to ${listened}`;
+  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}${others}. Correct dispatch_event of the Alert, or add the type to "on: repository_dispatch: types" of a workflow.`;
+}
+
+/** The first few, and how many more there are. */
+function namedTypes(types: readonly string[]): string {
+  const different = [...new Set(types)];
+  const named = different.slice(0, MAX_NAMED).map(other => quoted(other, 30));
+  const more = different.length - named.length;
+  return [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ').replace(/, ([^,]*)$/, ' and $1');
+}
+
+function type(eventType: string): string {
+  return quoted(eventType, 100);
+}
+
+export function actionsDisabled(name: string): Finding {
+  const message = `Actions is disabled for ${name}, or for its organization. Enable it under Settings, Actions, General.`;
+  return { code: 'actions_disabled', message };
+}
+
+/** What to do where the App lacks a permission, such as `Actions: read`. */
+export function grant(permission: string, name: string): string {
+  return `The App lacks the permission "${permission}", so the cause is not known. Grant it to the App, and accept it on the installation on ${name}. Until then, look at the Actions tab there.`;
+}
