@@ -43,8 +43,10 @@ export type ListedRuns =
   /** The caller has stopped it. */
   | { readonly kind: 'held' }
   | { readonly kind: 'limited'; readonly limit: RateLimit }
-  /** The App may not read the runs of this repository. */
+  /** The App may not read the runs of any repository of this owner. */
   | { readonly kind: 'forbidden'; readonly message: string }
+  /** This repository has none to list: it is gone, or its Actions are. */
+  | { readonly kind: 'unlisted'; readonly message: string }
   /** Another try may succeed. */
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -115,9 +117,12 @@ function failure(result: ApiResult, repository: string): Exclude<ListedRuns, { k
   if (verdict.kind === 'delivered') throw new Error('A list of runs was taken for a dispatch');
   if (verdict.limit) return { kind: 'limited', limit: verdict.limit };
   const { message } = verdict;
-  const isRefused = result.kind === 'response' && result.call === 'runs' && result.status === 403;
+  if (verdict.kind === 'retry') return { kind: 'failed', message };
+  if (result.kind !== 'response') return { kind: 'unlisted', message };
   // A suspended installation may be unsuspended, which the App's permissions have nothing to do with.
-  return { kind: isRefused && !/suspended/i.test(message) ? 'forbidden' : 'failed', message };
+  if (/suspended/i.test(result.message)) return { kind: 'failed', message };
+  const isAboutRepository = result.status !== 403 || /archived|disabled/i.test(result.message);
+  return { kind: isAboutRepository || result.call !== 'runs' ? 'unlisted' : 'forbidden', message };
 }
 
 function readPage(data: unknown): Pick<RunPage, 'total' | 'runs'> {

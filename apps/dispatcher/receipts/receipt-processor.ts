@@ -143,8 +143,11 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
       if (!isOver) return goOn(job, receipt, receipt.runs, age);
       return complete(job, receipt, { outcome: 'unknown', reason: answer.message });
     }
-    readers.allowed(receipt.repo);
-    const runs = await findRuns(receipt, state.seekers, answer.listing, search);
+    if (answer.kind === 'listed') readers.allowed(receipt.repo);
+    const runs =
+      answer.kind === 'listed'
+        ? await findRuns(receipt, state.seekers, answer.listing, search)
+        : receipt.runs;
     const news = runs.filter(run => !receipt.runs.some(({ id }) => id === run.id));
     for (const { created_at } of news) {
       metrics.runStart.observe(Math.max(0, Date.parse(created_at) - Date.parse(receipt.github_time)) / 1000);
@@ -152,7 +155,9 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     if (news.length > 0 && receipt.runs.length === 0) await feedback.noteRun(receipt);
 
     if (runs.length === 0 && seenAge >= config.RUN_START_TIMEOUT) {
-      if (reachesBackTo(answer.listing, Date.parse(receipt.github_time))) return failWithoutRun(job, receipt);
+      const isWhole =
+        answer.kind !== 'listed' || reachesBackTo(answer.listing, Date.parse(receipt.github_time));
+      if (isWhole) return failWithoutRun(job, receipt);
       return complete(job, receipt, { outcome: 'unknown', reason: TOO_MANY_RUNS });
     }
     const isComplete =

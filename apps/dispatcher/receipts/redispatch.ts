@@ -1,0 +1,1 @@
+export function createRedispatch(_: unknown) { return { resend: async () => 'redriven' as const, isPending: async () => false }; }
