@@ -56,8 +56,9 @@ export async function startReceiptSystem(
     },
     ended: (dispatchId, state) =>
       until(`the receipt of ${dispatchId} has ended`, async () => {
+        // The state first: what is read after the end is how it ended.
+        const found = await receipts.getJobState(dispatchId ?? '');
         const job = await receipts.getJob(dispatchId ?? '');
-        const found = await job?.getState();
         const isEnded = state === undefined ? found === 'completed' || found === 'failed' : found === state;
         return job && isEnded ? job : new NotYet(`${found} ${JSON.stringify(job?.data.runs)}`);
       }),

@@ -8,7 +8,7 @@ const REPO = 'Altinn/dialogporten';
 
 /** A workflow on the default branch. */
 const workflow = (types: string, more = '') =>
-  `name: E2E\non:\n  repository_dispatch:\n    types: [${types}]\n${more}`;
+  `name: E2E\n${more}on:\n  repository_dispatch:\n    types: [${types}]\njobs:\n  e2e:\n    runs-on: ubuntu-latest\n    steps: []\n`;
 const RUN_NAME = 'run-name: Deploy ${{ github.event.client_payload.dispatch_id }}\n';
 
 describe('a dispatch is done when its workflow has run', () => {

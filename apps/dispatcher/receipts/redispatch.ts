@@ -1,1 +1,3 @@
-export function createRedispatch(_: unknown) { return { resend: async () => 'redriven' as const, isPending: async () => false }; }
+export function createRedispatch(_: unknown) {
+  return { resend: async () => 'redriven' as const, isPending: async () => false };
+}
