@@ -90,9 +90,10 @@ export function redirectOf(path: string, search: string): string | undefined {
   const queue = queueOfSegment(segment);
   if (!queue) return undefined;
   const query = new URLSearchParams(search);
-  if (rest === '' && !query.has('status') && queue.opensOn !== 'latest') query.set('status', queue.opensOn);
-  const isHere = segment === titleSegment(queue) && query.size === new URLSearchParams(search).size;
-  return isHere ? undefined : `/queue/${titleSegment(queue)}${rest}${query.size > 0 ? `?${query}` : ''}`;
+  const opensElsewhere = rest === '' && !query.has('status') && queue.opensOn !== 'latest';
+  if (segment === titleSegment(queue) && !opensElsewhere) return undefined;
+  if (opensElsewhere) query.set('status', queue.opensOn);
+  return `/queue/${titleSegment(queue)}${rest}${query.size > 0 ? `?${query}` : ''}`;
 }
 
 /** The path by which Bull Board knows what is asked for: scripts may name a queue as it is named in Redis. */

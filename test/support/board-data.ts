@@ -24,7 +24,7 @@ export interface WantedReceipt {
   readonly finding?: string;
 }
 
-/** Adds receipts, each of which ends in the state that it is to have. Returns the ids of their dispatches. */
+/** Adds receipts, each of which ends in the state that it is to have. What waits already is completed. Returns the ids. */
 export async function addReceipts(
   { receipts, redis }: Queues,
   wanted: readonly WantedReceipt[],
@@ -42,13 +42,8 @@ export async function addReceipts(
   const ended = jobs.filter(({ state }) => state !== 'waiting');
   await receipts.addBulk(ended);
   const prefix = receipts.opts.prefix ?? '';
-  const end = async (state: 'failed' | 'completed') => {
-    const ids = new Set(jobs.filter(job => job.state === state).map(({ opts }) => opts.jobId));
-    await until(
-      `${ids.size} are ${state}`,
-      async () => (await receipts.getJobCountByTypes(state)) >= ids.size,
-    );
-  };
+  const isEnded = async ({ state, opts }: (typeof jobs)[number]) =>
+    (await receipts.getJobState(opts.jobId)) === state;
   const worker = new Worker<Receipt>(
     receipts.name,
     async ({ id, data }) => {
@@ -57,7 +52,7 @@ export async function addReceipts(
     },
     { connection: redis, prefix },
   );
-  await Promise.all([end('failed'), end('completed')]);
+  await until('they have ended', async () => (await Promise.all(ended.map(isEnded))).every(Boolean));
   await worker.close();
   await receipts.addBulk(jobs.filter(({ state }) => state === 'waiting'));
   return jobs.map(({ opts }) => opts.jobId);
