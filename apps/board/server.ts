@@ -115,17 +115,7 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
 async function passOn(ctx: Koa.Context, next: Koa.Next): Promise<void> {
   const elsewhere = redirectOf(ctx.path, ctx.search);
   if (elsewhere !== undefined) return ctx.redirect(elsewhere);
-  if (ctx.path.startsWith('/static/')) {
-    const asset = assetOf(ctx.path);
-    ctx.set(
-      'Cache-Control',
-      HASHED.test(ctx.path) ? 'private, max-age=31536000, immutable' : 'private, max-age=3600',
-    );
-    if (!asset) return next();
-    ctx.type = asset.type;
-    ctx.body = asset.content;
-    return;
-  }
+  if (ctx.path.startsWith('/static/')) return serveFile(ctx, next);
   const { jobsPerPage, activeQueue } = ctx.query;
   const shown = queueOfSegment(String(activeQueue));
   ctx.query = {
@@ -136,6 +126,19 @@ async function passOn(ctx: Koa.Context, next: Koa.Next): Promise<void> {
   };
   ctx.path = bullBoardPath(ctx.path);
   return next();
+}
+
+/** Serves a file of the board or of Bull Board, which the browser may keep. */
+async function serveFile(ctx: Koa.Context, next: Koa.Next): Promise<void> {
+  const asset = assetOf(ctx.path);
+  if (asset) {
+    ctx.type = asset.type;
+    ctx.body = asset.content;
+  } else await next();
+  // While it is being updated, another replica may not have the file yet: that answer is not to be kept.
+  if (ctx.status >= 400) return;
+  const age = HASHED.test(ctx.path) ? 'max-age=31536000, immutable' : 'max-age=3600';
+  ctx.set('Cache-Control', `private, ${age}`);
 }
 
 const MAX_ID_LENGTH = 200;
