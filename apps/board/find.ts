@@ -38,7 +38,7 @@ export async function findDispatch(
   const [hasDispatch, hasReceipt] = [dispatchState !== 'unknown', receiptState !== 'unknown'];
   if (hasDispatch && dispatchState !== 'completed') return dispatchPage;
 
-  // One that was sent again after its receipt, or completed as superseded by an operator's Retry, may have died since.
+  // One that an operator has sent again after its receipt may have died since.
   const dedupId = hasReceipt
     ? dedupIdOf(readReceipt((await receipts.getJob(id))?.data)?.dispatch)
     : hasDispatch
