@@ -2,10 +2,21 @@ import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { KoaAdapter } from '@bull-board/koa';
 import { LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
+import { readReceipt } from '@flux-dispatch/queue/receipt';
 import { ErrorCode, type Job, type Queue } from 'bullmq';
 import type { Middleware } from 'koa';
-import { readableDeadLetter, readableDispatch } from './readable.ts';
+import { withAdditions } from './html.ts';
+import { DEAD_LETTERS, DISPATCHES, RUNS, type ShownQueue } from './queues.ts';
+import { readableDeadLetter, readableDispatch, readableReceipt } from './readable.ts';
 import { ACTION_PATTERNS } from './routes.ts';
+import { receiptLink } from './run-links.ts';
+
+/** The queues of flux-dispatch. */
+export interface Queues {
+  readonly dispatches: Queue;
+  readonly deadLetters: Queue;
+  readonly receipts: Queue;
+}
 
 /** Bull Board without the routes that nobody is to use: they are not even there. */
 class ViewsAndActions extends KoaAdapter {
@@ -17,12 +28,36 @@ class ViewsAndActions extends KoaAdapter {
   }
 }
 
+type AdapterOptions = ConstructorParameters<typeof BullMQAdapter>[1];
+type Tab = ReturnType<BullMQAdapter['getStatuses']>[number];
+
+/** A queue with one name: Bull Board shows what identifies a queue in most places, and its display name in the others. */
+class TitledQueue extends BullMQAdapter {
+  readonly #title: string;
+  readonly #tabs: readonly Tab[];
+
+  constructor(queue: Queue, { title }: ShownQueue, tabs: readonly Tab[], options: AdapterOptions) {
+    super(queue, { ...options, displayName: title });
+    this.#title = title;
+    this.#tabs = tabs;
+  }
+
+  override getName(): string {
+    return this.#title;
+  }
+
+  override getStatuses(): Tab[] {
+    return [...this.#tabs];
+  }
+}
+
 /** The queue of dispatches, which shows a pause for GitHub's rate limit and leaves out the pace of DISPATCH_RATE. */
-class DispatchQueue extends BullMQAdapter {
+class DispatchQueue extends TitledQueue {
   readonly #dispatches: Queue;
 
-  constructor(dispatches: Queue, options: ConstructorParameters<typeof BullMQAdapter>[1]) {
-    super(dispatches, options);
+  constructor(dispatches: Queue, options: AdapterOptions) {
+    const tabs = ['latest', 'active', 'prioritized', 'waiting', 'delayed', 'completed', 'failed'] as const;
+    super(dispatches, DISPATCHES, tabs, options);
     this.#dispatches = dispatches;
   }
 
@@ -31,14 +66,19 @@ class DispatchQueue extends BullMQAdapter {
   }
 }
 
-/** The queue of dead letters. Where someone else was faster with Retry, that is no fault of the board. */
-class DeadLetterQueue extends BullMQAdapter {
+/** A queue whose failed jobs can be retried. Where someone else was faster with Retry, that is no fault of the board. */
+class RetriableQueue extends TitledQueue {
   override async getJob(id: string): Promise<Job | undefined> {
     const job = await super.getJob(id);
     if (!job) return undefined;
     const retry = job.retry.bind(job);
     job.retry = (...options) => retry(...options).catch(asRefusal);
     return job;
+  }
+
+  /** Bull Board would offer to end a limit. */
+  override async getActiveRateLimitTtl(): Promise<number> {
+    return 0;
   }
 }
 
@@ -49,28 +89,39 @@ function asRefusal(error: Error & { readonly code?: unknown }): never {
   throw error;
 }
 
-/** The pages and the API of Bull Board for the two queues. */
-export function createBullBoardRoutes(
-  { dispatches, deadLetters }: { readonly dispatches: Queue; readonly deadLetters: Queue },
-  readOnly: boolean,
-): Middleware {
-  const dispatchQueue = new DispatchQueue(dispatches, {
-    displayName: 'Dispatches',
-    description: 'On their way to GitHub, and the newest that have arrived. Only to look at.',
+/** The pages and the API of Bull Board for the three queues. */
+export function createBullBoardRoutes(queues: Queues, readOnly: boolean): Middleware {
+  const dispatches = new DispatchQueue(queues.dispatches, {
+    description: 'On their way to GitHub, and the newest deliveries. Only to look at.',
     readOnlyMode: true,
   });
-  dispatchQueue.setFormatter('data', readableDispatch);
-  const deadLetterQueue = new DeadLetterQueue(deadLetters, {
-    displayName: 'Dead letters',
-    description: readOnly
-      ? 'Could not be delivered. This board is read-only.'
-      : 'Could not be delivered. Do what the hint says, then Retry.',
-    readOnlyMode: readOnly,
-  });
-  deadLetterQueue.setFormatter('data', readableDeadLetter);
+  dispatches.setFormatter('data', readableDispatch);
+  const actionable = { readOnlyMode: readOnly, allowCompletedRetries: false };
+  const whatToDo = (remedy: string) => (readOnly ? 'This board is read-only.' : remedy);
+  const deadLetters = new RetriableQueue(
+    queues.deadLetters,
+    DEAD_LETTERS,
+    ['failed', 'active', 'waiting', 'delayed'],
+    {
+      ...actionable,
+      description: `Could not be delivered. ${whatToDo('Do what the hint says, then Retry.')}`,
+    },
+  );
+  deadLetters.setFormatter('data', readableDeadLetter);
+  const runs = new RetriableQueue(
+    queues.receipts,
+    RUNS,
+    ['failed', 'delayed', 'waiting', 'active', 'completed'],
+    {
+      ...actionable,
+      description: `Failed: no workflow run started. ${whatToDo('Do what the finding says, then Retry.')}`,
+      externalJobUrl,
+    },
+  );
+  runs.setFormatter('data', readableReceipt);
   const serverAdapter = new ViewsAndActions();
   createBullBoard({
-    queues: [deadLetterQueue, dispatchQueue],
+    queues: [deadLetters, runs, dispatches],
     serverAdapter,
     options: {
       uiConfig: {
@@ -84,5 +135,16 @@ export function createBullBoardRoutes(
       },
     },
   });
-  return serverAdapter.registerPlugin();
+  const routes = serverAdapter.registerPlugin();
+  return async (ctx, next) => {
+    await routes(ctx, next);
+    if (ctx.response.is('html') && typeof ctx.body === 'string') ctx.body = withAdditions(ctx.body);
+  };
 }
+
+/** Bull Board shows no link where there is none, which its type does not say. */
+const externalJobUrl = (({ data }: { data?: unknown }) => {
+  const receipt = readReceipt(data);
+  const link = receipt && receiptLink(receipt);
+  return link && { href: link.href, displayText: link.text };
+}) as Required<NonNullable<AdapterOptions>>['externalJobUrl'];

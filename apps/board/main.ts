@@ -1,5 +1,7 @@
-import { openDeadLetters, readDeadLetter } from '@flux-dispatch/queue/dead-letter';
+import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { createFindDeadLetter } from '@flux-dispatch/queue/find-dead-letter';
+import { openReceiptQueue } from '@flux-dispatch/queue/receipt';
 import { connectFailFast, redisUnavailable } from '@flux-dispatch/queue/redis';
 import { createRefusalLog } from '@flux-dispatch/queue/refusals';
 import { redisTakesWrites, watchWrites } from '@flux-dispatch/queue/write-probe';
@@ -10,7 +12,10 @@ import { runProcess } from '@flux-dispatch/runtime/process';
 import { createAuthenticate } from './auth.ts';
 import { createBullBoardRoutes } from './bull-board.ts';
 import { parseBoardConfig } from './config.ts';
+import { findEntry } from './entry.ts';
+import { findDispatch } from './find.ts';
 import { retryAll } from './retry-all.ts';
+import { runsPageOf } from './runs-page.ts';
 import { createBoardApp } from './server.ts';
 
 // Operators need an answer that says that Redis is slow, not an empty page.
@@ -32,19 +37,19 @@ await runProcess('board', parseBoardConfig(process.env), async running => {
   stack.use(watchWrites(takesWrites, refusals));
   const dispatches = openDispatchQueue(redis, prefix, log);
   const deadLetters = openDeadLetters(redis, prefix, log).queue;
+  const receipts = openReceiptQueue(redis, prefix, log);
+  const findDeadLetter = createFindDeadLetter(redis, deadLetters);
   const registry = createRegistry(build);
   const probes = standardProbes(takesWrites, stopping);
   const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
   const app = createBoardApp({
     authenticate: createAuthenticate(config, log),
     readOnly,
-    bullBoard: createBullBoardRoutes({ dispatches, deadLetters }, readOnly),
+    bullBoard: createBullBoardRoutes({ dispatches, deadLetters, receipts }, readOnly),
     redisUnavailable: () => redisUnavailable(redis),
-    findEntry: async jobId => {
-      if ((await deadLetters.getJobState(jobId)) !== 'failed') return undefined;
-      const entry = readDeadLetter((await deadLetters.getJob(jobId))?.data);
-      return { dispatchId: entry?.dispatch_id || undefined };
-    },
+    findEntry: action => findEntry(action, { deadLetters, receipts }),
+    findDispatch: id => findDispatch(id, { dispatches, deadLetters, receipts, findDeadLetter }),
+    runsPage: id => runsPageOf(id, receipts),
     retryAll: () => retryAll(deadLetters, redis),
     log,
   });

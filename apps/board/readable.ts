@@ -1,5 +1,6 @@
 import { type DeadLetter, deadLetterSchema } from '@flux-dispatch/queue/dead-letter';
 import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
+import { type Receipt, type ReceiptRun, readReceipt } from '@flux-dispatch/queue/receipt';
 
 /** A dispatch as a person reads it: what it is about first, times as times. What cannot be read is shown as it is. */
 export function readableDispatch(data: unknown): unknown {
@@ -35,4 +36,27 @@ function describeDeadLetter({ hint, error, dispatch, run: _, ...entry }: DeadLet
     ...{ attempts, deaths, first_died_at, last_died_at, dispatch_id },
     dispatch: readableDispatch(dispatch),
   };
+}
+
+/** A receipt as a person reads it: what to do first, then the runs, then about what. */
+export function readableReceipt(data: unknown): unknown {
+  const receipt = readReceipt(data);
+  return receipt ? describeReceipt(receipt) : data;
+}
+
+function describeReceipt({ finding, resent, runs, dispatch: _, repo, ...about }: Receipt) {
+  return {
+    ...(finding !== undefined && { finding }),
+    ...(resent && { resent }),
+    ...(runs.length === 0 && { runs: 'none has been seen' }),
+    // Bull Board folds what is in an array here.
+    ...Object.fromEntries(
+      runs.map((run, n) => [runs.length === 1 ? 'run' : `run_${n + 1}`, describeRun(run)]),
+    ),
+    dispatch: { repository: repo, ...about },
+  };
+}
+
+function describeRun({ url, workflow, status, conclusion, match, created_at, updated_at }: ReceiptRun) {
+  return { url, workflow, conclusion: conclusion ?? status, match, created_at, updated_at };
 }

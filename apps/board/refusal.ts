@@ -17,5 +17,6 @@ export type RefusalOutcome =
   | 'method_not_allowed'
   | 'not_found'
   | 'redis_unavailable'
+  | 'not_possible'
   | 'invalid_request'
   | 'internal_error';

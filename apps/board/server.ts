@@ -1,10 +1,15 @@
 import { refusalOf, refusalText } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import Koa from 'koa';
+import { assetOf } from './assets.ts';
 import type { Authenticate } from './auth.ts';
 import { isCrossSite } from './cross-site.ts';
+import type { Entry } from './entry.ts';
+import type { Found } from './find.ts';
+import { findPage, notFoundPage } from './html.ts';
+import { queueOfSegment } from './queues.ts';
 import type { Refusal } from './refusal.ts';
-import { type Route, routeOf } from './routes.ts';
+import { bullBoardPath, type JobAction, type Route, redirectOf, routeOf } from './routes.ts';
 
 export interface BoardDependencies {
   readonly authenticate: Authenticate;
@@ -13,8 +18,12 @@ export interface BoardDependencies {
   readonly bullBoard: Koa.Middleware;
   /** Why Redis cannot be asked now, or undefined where it can. */
   readonly redisUnavailable: () => string | undefined;
-  /** The entry of this id, where it is parked: the id of its dispatch. Undefined where there is none. */
-  readonly findEntry: (jobId: string) => Promise<{ readonly dispatchId: string | undefined } | undefined>;
+  /** What an action is for, or why it cannot be done. */
+  readonly findEntry: (action: JobAction) => Promise<Entry | Refusal>;
+  /** Where the dispatch of this id is. */
+  readonly findDispatch: (id: string) => Promise<Found>;
+  /** A page with links to the runs of the dispatch of this id; undefined where it has no receipt. */
+  readonly runsPage: (id: string) => Promise<string | undefined>;
   readonly retryAll: () => Promise<{ retried: number }>;
   readonly log: Logger;
 }
@@ -23,7 +32,7 @@ const SECURITY_HEADERS = {
   // Bull Board styles by attribute, and its page asks for a web font elsewhere, which it can do without.
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
-    "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
   'Referrer-Policy': 'same-origin',
@@ -46,33 +55,37 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
     ctx.set('Cache-Control', 'no-store');
 
     const identity = await authenticate(ctx.req);
-    // However many somebody asks for, a page has no more: each of them is read whole.
-    if (Number(ctx.query['jobsPerPage']) > MAX_JOBS_PER_PAGE) {
-      ctx.query = { ...ctx.query, jobsPerPage: String(MAX_JOBS_PER_PAGE) };
-    }
     const route = routeOf(ctx.method, ctx.path);
-    const changes = route.kind !== 'view' && route.kind !== 'not_found';
+    const changes = route.kind === 'action' || route.kind === 'method_not_allowed';
+    const asksRedis = ctx.path.startsWith('/api/') || route.kind === 'find' || route.kind === 'runs';
     let refusal =
       (changes && isCrossSite(ctx.headers) ? CROSS_SITE : undefined) ??
       (identity.ok ? routeRefusal(route, readOnly) : identity) ??
-      (ctx.path.startsWith('/api/') ? redisRefusal(redisUnavailable()) : undefined);
-    const one = route.kind === 'action' && route.action !== 'retry_all' ? route.jobId : undefined;
-    const entry = one !== undefined && !refusal ? await findEntry(one) : undefined;
-    // Bull Board would take any key of the queue for a job.
-    if (one !== undefined && !entry) refusal ??= NO_ENTRY;
+      (asksRedis ? redisRefusal(redisUnavailable()) : undefined);
+    let entry: Entry | undefined;
 
-    if (!refusal && ctx.path.startsWith('/static/')) {
-      ctx.set(
-        'Cache-Control',
-        HASHED.test(ctx.path) ? 'private, max-age=31536000, immutable' : 'private, max-age=3600',
-      );
-    }
-    const act = async () => {
-      if (route.kind === 'action' && route.action === 'retry_all') ctx.body = await retryAll();
-      else await next();
+    const answer = async () => {
+      switch (route.kind) {
+        case 'find':
+          return find(ctx, route.id ?? String(ctx.query['id'] ?? '').trim(), dependencies);
+        case 'runs':
+          return showRuns(ctx, route.id, dependencies);
+        case 'action': {
+          if (route.action === 'retry_all') {
+            ctx.body = await retryAll();
+            return;
+          }
+          const found = await findEntry(route);
+          if ('outcome' in found) refusal = found;
+          else entry = found;
+          return refusal ? refuse(ctx, refusal) : passOn(ctx, next);
+        }
+        default:
+          return passOn(ctx, next);
+      }
     };
     if (refusal) refuse(ctx, refusal);
-    else await act().catch((err: unknown) => refuse(ctx, failure(err, log)));
+    else await answer().catch((err: unknown) => refuse(ctx, failure(err, log)));
 
     // The line that says so is written once; those that follow would only fill the log.
     if (!changes || refusal?.outcome === 'too_many_tries') return;
@@ -98,11 +111,63 @@ export function createBoardApp(dependencies: BoardDependencies): Koa {
   return app;
 }
 
-const NO_ENTRY: Refusal = {
-  status: 404,
-  outcome: 'not_found',
-  message: 'there is no such dead letter: it may have been retried or removed',
-};
+/** Lets Bull Board answer, by its own names and within limits. Files of the board's own and redirects it never sees. */
+async function passOn(ctx: Koa.Context, next: Koa.Next): Promise<void> {
+  const elsewhere = redirectOf(ctx.path, ctx.search);
+  if (elsewhere !== undefined) return ctx.redirect(elsewhere);
+  if (ctx.path.startsWith('/static/')) return serveFile(ctx, next);
+  const { jobsPerPage, activeQueue } = ctx.query;
+  const shown = queueOfSegment(String(activeQueue));
+  ctx.query = {
+    ...ctx.query,
+    ...(shown && { activeQueue: shown.title }),
+    // However many somebody asks for, a page has no more: each of them is read whole.
+    ...(Number(jobsPerPage) > MAX_JOBS_PER_PAGE && { jobsPerPage: String(MAX_JOBS_PER_PAGE) }),
+  };
+  ctx.path = bullBoardPath(ctx.path);
+  return next();
+}
+
+/** Serves a file of the board or of Bull Board, which the browser may keep. */
+async function serveFile(ctx: Koa.Context, next: Koa.Next): Promise<void> {
+  const asset = assetOf(ctx.path);
+  if (asset) {
+    ctx.type = asset.type;
+    ctx.body = asset.content;
+  } else await next();
+  // While it is being updated, another replica may not have the file yet: that answer is not to be kept.
+  if (ctx.status >= 400) return;
+  const age = HASHED.test(ctx.path) ? 'max-age=31536000, immutable' : 'max-age=3600';
+  ctx.set('Cache-Control', `private, ${age}`);
+}
+
+const MAX_ID_LENGTH = 200;
+
+/** Leads to the page of a dispatch, or says that it is nowhere. */
+async function find(
+  ctx: Koa.Context,
+  id: string,
+  { findDispatch }: Pick<BoardDependencies, 'findDispatch'>,
+): Promise<void> {
+  if (id === '') {
+    ctx.body = findPage();
+    return;
+  }
+  const found: Found = id.length > MAX_ID_LENGTH ? { kind: 'nowhere' } : await findDispatch(id);
+  if (found.kind === 'found') return ctx.redirect(found.url);
+  ctx.status = 404;
+  ctx.body = notFoundPage(id.slice(0, MAX_ID_LENGTH), found);
+}
+
+async function showRuns(
+  ctx: Koa.Context,
+  id: string,
+  { runsPage }: Pick<BoardDependencies, 'runsPage'>,
+): Promise<void> {
+  const page = await runsPage(id);
+  ctx.status = page === undefined ? 404 : 200;
+  ctx.body = page ?? notFoundPage(id, { kind: 'nowhere' });
+}
 
 const CROSS_SITE: Refusal = {
   status: 403,
@@ -113,6 +178,8 @@ const CROSS_SITE: Refusal = {
 function routeRefusal(route: Route, readOnly: boolean): Refusal | undefined {
   switch (route.kind) {
     case 'view':
+    case 'find':
+    case 'runs':
       return undefined;
     case 'action': {
       const message = 'this board is read-only (BOARD_READ_ONLY=true)';
@@ -124,7 +191,7 @@ function routeRefusal(route: Route, readOnly: boolean): Refusal | undefined {
       return {
         status: 405,
         outcome: 'method_not_allowed',
-        message: 'this board can only retry and remove dead letters',
+        message: 'this board can only retry and remove dead letters, and retry failed receipts',
         headers: { Allow: 'GET, HEAD' },
       };
     default:

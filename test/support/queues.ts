@@ -2,6 +2,7 @@ import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { openReceiptQueue, type Receipt } from '@flux-dispatch/queue/receipt';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
@@ -13,6 +14,7 @@ export interface Queues extends Disposable {
   readonly redis: Redis;
   readonly dispatches: Queue<Dispatch>;
   readonly deadLetters: Queue<DeadLetter>;
+  readonly receipts: Queue<Receipt>;
 }
 
 /** @throws if `redisUrl` is not a URL of a Redis */
@@ -25,6 +27,7 @@ export function openQueues(redisUrl: string, prefix: string): Queues {
     redis,
     dispatches: openDispatchQueue(redis, prefix, log),
     deadLetters: openDeadLetters(redis, prefix, log).queue,
+    receipts: openReceiptQueue(redis, prefix, log),
     [Symbol.dispose]: () => redis.disconnect(),
   };
 }
