@@ -43,7 +43,7 @@ test('the commands to try more work as printed, and Ctrl-C leaves nothing behind
   await until('the demo is up', () => demo.lines.includes('Press Ctrl-C to stop.'), 50_000);
   const commands = demo.lines.flatMap(line => /^ {2}(curl .+)$/.exec(line)?.[1] ?? []);
   const github = demo.lines.flatMap(
-    line => /^Dispatches that GitHub received +(\S+)$/.exec(line)?.[1] ?? [],
+    line => /^Dispatches and runs at GitHub +(\S+)$/.exec(line)?.[1] ?? [],
   )[0];
   const board = demo.lines.flatMap(line => /^Board with the queues +(\S+)/.exec(line)?.[1] ?? [])[0];
   const received = async () => {

@@ -7,8 +7,8 @@ export interface ScenarioEvent {
   readonly expected: {
     readonly status: number;
     readonly outcome: string;
-    /** Whether GitHub should receive a dispatch. */
-    readonly dispatched: boolean;
+    /** How the workflow run ends that GitHub starts for the dispatch; undefined where it should receive none. */
+    readonly run: 'success' | 'failure' | 'none' | undefined;
   };
 }
 
@@ -25,7 +25,8 @@ export function artifact(content: string) {
   return { revision: ociRevision('at23', content), originRevision: `main@sha1:${commitSha(content)}` };
 }
 
-const DISPATCHED = { status: 202, outcome: 'enqueued', dispatched: true };
+/** The dispatch is accepted, and its workflow run ends so. */
+const dispatched = (run: 'success' | 'failure' | 'none') => ({ status: 202, outcome: 'enqueued', run });
 
 /** The events of an hour in one cluster, in the order in which they arrive. */
 export function scenario(now: Date, cluster: string): readonly ScenarioEvent[] {
@@ -36,7 +37,7 @@ export function scenario(now: Date, cluster: string): readonly ScenarioEvent[] {
     {
       title: 'A deploy',
       body: fluxEvent({ timestamp: at(0), metadata: { ...alert, ...artifact('v1') } }),
-      expected: DISPATCHED,
+      expected: dispatched('success'),
     },
     {
       title: 'The same deploy, reconciled again ten minutes later',
@@ -45,12 +46,12 @@ export function scenario(now: Date, cluster: string): readonly ScenarioEvent[] {
         message: 'Reconciliation finished in 953ms, next run in 10m0s',
         metadata: { ...alert, ...artifact('v1') },
       }),
-      expected: { status: 200, outcome: 'duplicate', dispatched: false },
+      expected: { status: 200, outcome: 'duplicate', run: undefined },
     },
     {
       title: 'A new artifact',
       body: fluxEvent({ timestamp: at(15), metadata: { ...alert, ...artifact('v2') } }),
-      expected: DISPATCHED,
+      expected: dispatched('success'),
     },
     {
       title: 'A build that failed',
@@ -61,7 +62,7 @@ export function scenario(now: Date, cluster: string): readonly ScenarioEvent[] {
         message: "kustomize build failed: accumulating resources from 'deploy.yaml': <nil>",
         metadata: { ...failureAlert, ...artifact('v3') },
       }),
-      expected: DISPATCHED,
+      expected: dispatched('success'),
     },
     {
       title: 'A Helm upgrade',
@@ -81,7 +82,16 @@ export function scenario(now: Date, cluster: string): readonly ScenarioEvent[] {
           revision: '1.4.2',
         },
       }),
-      expected: DISPATCHED,
+      expected: dispatched('failure'),
+    },
+    {
+      title: 'A deploy with an event type that no workflow listens to',
+      body: fluxEvent({
+        name: 'dialogporten-jobs',
+        timestamp: at(28),
+        metadata: { ...alert, ...artifact('v2'), dispatch_event: 'flux-deployed' },
+      }),
+      expected: dispatched('none'),
     },
     {
       title: 'An Alert that names a repository of another owner',
@@ -89,7 +99,7 @@ export function scenario(now: Date, cluster: string): readonly ScenarioEvent[] {
         timestamp: at(30),
         metadata: { ...alert, ...artifact('v2'), dispatch_repo: 'Evil/repo' },
       }),
-      expected: { status: 422, outcome: 'invalid_dispatch_repo', dispatched: false },
+      expected: { status: 422, outcome: 'invalid_dispatch_repo', run: undefined },
     },
   ];
 }
