@@ -43,6 +43,7 @@ test('one run is linked at once, several on a page of their own, and none not at
       object: '',
     },
     delivered_at: '2026-03-05T12:00:00Z',
+    github_time: '2026-03-05T12:00:00Z',
     runs: Array.from({ length: count }, () => testRun()),
   });
   expect(receiptLink(receipt(0))).toBeUndefined();

@@ -1,4 +1,4 @@
-import type { ApiResult } from './api-result.ts';
+import type { ApiResponse, ApiResult } from './api-result.ts';
 import type { App } from './app.ts';
 import { classify } from './classify.ts';
 import { splitRepository } from './repository.ts';
@@ -32,7 +32,7 @@ export interface RunListing {
 }
 
 interface RunPage {
-  readonly etag?: string | undefined;
+  readonly etag?: string;
   /** Of all pages. */
   readonly total: number;
   readonly runs: readonly Run[];
@@ -87,9 +87,9 @@ export async function listRuns(
       pages.push(before);
       continue;
     }
-    if (result.kind !== 'response' || result.status !== 200) return failure(result, repository);
-    const etag = result.headers['etag'];
-    pages.push({ etag: etag === undefined ? undefined : String(etag), ...readPage(result.data) });
+    const page = result.kind === 'response' && result.status === 200 ? readPage(result) : undefined;
+    if (!page) return failure(result, repository);
+    pages.push(page);
   } while (pages.length < MAX_PAGES && pages.length * PER_PAGE < (pages[0]?.total ?? 0));
   return { kind: 'listed', listing: { since, pages } };
 }
@@ -125,10 +125,17 @@ function failure(result: ApiResult, repository: string): Exclude<ListedRuns, { k
   return { kind: isAboutRepository || result.call !== 'runs' ? 'unlisted' : 'forbidden', message };
 }
 
-function readPage(data: unknown): Pick<RunPage, 'total' | 'runs'> {
-  const { workflow_runs, total_count } = data as { workflow_runs: unknown[]; total_count?: unknown };
+/** undefined where something else than GitHub has answered. */
+function readPage({ headers, data }: ApiResponse): RunPage | undefined {
+  const { workflow_runs, total_count } = (data ?? {}) as Record<string, unknown>;
+  if (!Array.isArray(workflow_runs)) return undefined;
   const runs = workflow_runs.flatMap(run => readRun(run) ?? []);
-  return { total: Math.max(Number(total_count) || 0, runs.length), runs };
+  const etag = headers['etag'];
+  return {
+    ...(etag !== undefined && { etag: String(etag) }),
+    total: Math.max(Number(total_count) || 0, runs.length),
+    runs,
+  };
 }
 
 /** undefined where a run lacks what it is recognised by. */

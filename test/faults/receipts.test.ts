@@ -9,6 +9,7 @@ import { until } from '@flux-dispatch/testbed/until';
 import type { Queue } from 'bullmq';
 import { expect, inject, test } from 'vitest';
 import { openQueues } from '../support/queues.ts';
+import { workflowFile } from '../support/workflow.ts';
 
 const MINUTES = 60_000;
 const DISPATCHES = 500;
@@ -20,11 +21,10 @@ const namesRuns = (n: number) => n % 2 === 0;
 const workflowsOf = (n: number) => (n % 5 === 0 ? 2 : 1);
 
 function filesOf(n: number): Record<string, string> {
-  const runName = namesRuns(n) ? 'run-name: E2E ${{ github.event.client_payload.dispatch_id }}\n' : '';
   return Object.fromEntries(
     Array.from({ length: workflowsOf(n) }, (_, index) => [
       `.github/workflows/e2e-${index}.yaml`,
-      `name: E2E ${index}\n${runName}on:\n  repository_dispatch:\n    types: [flux-deploy]\n`,
+      workflowFile(['flux-deploy'], { name: `E2E ${index}`, namesDispatch: namesRuns(n) }),
     ]),
   );
 }

@@ -1,5 +1,5 @@
 import type { AppOptions } from '@flux-dispatch/github/app';
-import { createGitHub } from '@flux-dispatch/github/github';
+import { createGitHub, type GitHub } from '@flux-dispatch/github/github';
 import { parsePrivateKey } from '@flux-dispatch/github/private-key';
 import type { ErrorCode, Verdict } from '@flux-dispatch/github/verdict';
 import { type GitHubStubOptions, startGitHubStub } from '@flux-dispatch/github-stub/stub';
@@ -25,6 +25,7 @@ export const pass = (ms: number) => vi.setSystemTime(Date.now() + ms);
 export interface Door extends AsyncDisposable {
   readonly stub: Awaited<ReturnType<typeof startGitHubStub>>;
   readonly proxy: Awaited<ReturnType<typeof startRecordingProxy>>;
+  readonly github: GitHub;
   attempt(repo?: string): Promise<Verdict>;
   /** Sends a dispatch once: the status of GitHub's answer, or why there is none. */
   send(repo?: string): Promise<ErrorCode>;
@@ -63,6 +64,7 @@ async function openDoorAs(
   return {
     stub,
     proxy,
+    github,
     attempt,
     send: async (repo?: string) => (await attempt(repo)).code,
     calls() {

@@ -1,6 +1,5 @@
 import { type RunningGitHubStub, startGitHubStub } from '@flux-dispatch/github-stub/stub';
-import { openReceiptQueue, type Receipt } from '@flux-dispatch/queue/receipt';
-import { createLogger } from '@flux-dispatch/runtime/log';
+import type { Receipt } from '@flux-dispatch/queue/receipt';
 import { type Credentials, createCredentials } from '@flux-dispatch/testbed/credentials';
 import {
   type EventOptions,
@@ -43,7 +42,7 @@ export async function startReceiptSystem(
     }),
   );
   const queues = stack.use(openQueues(redisUrl, system.prefix));
-  const receipts = openReceiptQueue(queues.redis, system.prefix, createLogger('test', 'fatal'));
+  const { receipts } = queues;
   const started = stack.move();
   return {
     ...{ github, credentials, system, queues, receipts },

@@ -3,13 +3,10 @@ import { readMetric } from '@flux-dispatch/testbed/metrics';
 import { NotYet, until } from '@flux-dispatch/testbed/until';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { type ReceiptSystem, startReceiptSystem } from '../support/receipt-system.ts';
+import { workflowFile } from '../support/workflow.ts';
 
 const REPO = 'Altinn/dialogporten';
-
-/** A workflow on the default branch. */
-const workflow = (types: string, more = '') =>
-  `name: E2E\n${more}on:\n  repository_dispatch:\n    types: [${types}]\njobs:\n  e2e:\n    runs-on: ubuntu-latest\n    steps: []\n`;
-const RUN_NAME = 'run-name: Deploy ${{ github.event.client_payload.dispatch_id }}\n';
+const PLAIN = { namesDispatch: false };
 
 describe('a dispatch is done when its workflow has run', () => {
   let on: ReceiptSystem;
@@ -60,8 +57,8 @@ describe('a dispatch is done when its workflow has run', () => {
 
   test('two workflows, of which one names the dispatch: the other is not guessed at', async () => {
     const files = {
-      '.github/workflows/named.yaml': workflow('flux-deploy', RUN_NAME),
-      '.github/workflows/plain.yaml': workflow('flux-deploy'),
+      '.github/workflows/named.yaml': workflowFile(['flux-deploy']),
+      '.github/workflows/plain.yaml': workflowFile(['flux-deploy'], PLAIN),
     };
     on.github.setActions({ repositories: { [REPO]: { files } }, runs: { durationMs: 10 } });
     const { data } = await on.ended((await deploy()).id, 'completed');
@@ -70,8 +67,8 @@ describe('a dispatch is done when its workflow has run', () => {
 
   test('two workflows that name the dispatch are two runs', async () => {
     const files = {
-      '.github/workflows/a.yaml': workflow('flux-deploy', RUN_NAME),
-      '.github/workflows/b.yaml': workflow('flux-deploy', RUN_NAME),
+      '.github/workflows/a.yaml': workflowFile(['flux-deploy']),
+      '.github/workflows/b.yaml': workflowFile(['flux-deploy']),
     };
     const runsByWorkflow = { '.github/workflows/b.yaml': { durationMs: 10, conclusion: 'failure' } };
     on.github.setActions({ repositories: { [REPO]: { files, runsByWorkflow } }, runs: { durationMs: 10 } });
@@ -80,7 +77,7 @@ describe('a dispatch is done when its workflow has run', () => {
   });
 
   test('workflows that do not name the dispatch: each run is claimed once', async () => {
-    const files = { '.github/workflows/plain.yaml': workflow('flux-deploy') };
+    const files = { '.github/workflows/plain.yaml': workflowFile(['flux-deploy'], PLAIN) };
     on.github.setActions({ repositories: { [REPO]: { files } }, runs: { durationMs: 10 } });
     const ids = [];
     for (let i = 0; i < 5; i++) ids.push((await deploy()).id);
@@ -92,7 +89,7 @@ describe('a dispatch is done when its workflow has run', () => {
 
   test('no run: the receipt fails with what is wrong, and the team hears of it until a run is seen', async () => {
     const path = '.github/workflows/e2e.yaml';
-    const other = { [path]: workflow('flux-deployed', RUN_NAME) };
+    const other = { [path]: workflowFile(['flux-deployed']) };
     on.github.setActions({ repositories: { [REPO]: { files: other } } });
     const before = await runs('none');
     const { id, name } = await deploy();
@@ -111,7 +108,7 @@ describe('a dispatch is done when its workflow has run', () => {
     expect(on.github.received).toBe(1);
 
     // The team mends its workflow, and an operator presses Retry.
-    const mended = { [path]: workflow('flux-deploy', RUN_NAME) };
+    const mended = { [path]: workflowFile(['flux-deploy']) };
     on.github.setActions({ repositories: { [REPO]: { files: mended } }, runs: { durationMs: 10 } });
     await failed.retry('failed');
     const { data } = await on.ended(id, 'completed');
@@ -123,11 +120,11 @@ describe('a dispatch is done when its workflow has run', () => {
   test('what is open is counted, and a run is shown before it has concluded', async () => {
     on.github.setActions({ runs: { durationMs: 3_600_000 } });
     const { id } = await deploy();
-    const data = await until('the run is seen', async () => {
-      const job = await on.receipts.getJob(id);
-      return job && job.data.runs.length > 0 ? job.data : new NotYet('no run yet');
+    const runs = await until('the run is seen', async () => {
+      const found = (await on.receipts.getJob(id))?.data.runs ?? [];
+      return found.length > 0 ? { found } : new NotYet('no run yet');
     });
-    expect(data.runs).toMatchObject([{ conclusion: null, match: 'exact' }]);
+    expect(runs.found).toMatchObject([{ conclusion: null, match: 'exact' }]);
     expect(await readMetric(ops(), 'flux_dispatch_receipts_open')).toBeGreaterThanOrEqual(1);
   });
 
