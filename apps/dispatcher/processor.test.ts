@@ -59,6 +59,8 @@ async function run(given: Given) {
   /** What GitHub was sent, and what was buried. */
   const seen: unknown[] = [];
   const steps: string[] = [];
+  /** What repeats are answered with, from the death of the dispatch on. */
+  const reasons: (string | undefined)[] = [];
   const step = (text: string) => async () => void steps.push(text);
   let refusal = given.refusal;
   let settled = false;
@@ -91,13 +93,15 @@ async function run(given: Given) {
         refusal = undefined;
         throw new Error(message);
       },
-      settleDead: async (id, dedupId, cooldownMs, run) =>
-        void steps.push(`settle dead ${id === ID} ${dedupId} ${cooldownMs} ${run}`.replace(DEDUP_ID, 'own')),
+      async settleDead(id, dedupId, { cooldownMs, run, reason }) {
+        steps.push(`settle dead ${id === ID} ${dedupId} ${cooldownMs} ${run}`.replace(DEDUP_ID, 'own'));
+        reasons.push(reason);
+      },
       release: async (id, dedupId, run) =>
         void steps.push(`release ${id === ID} ${dedupId} ${run}`.replace(DEDUP_ID, 'own')),
     },
     deadLetters: {
-      isBuried: async () => given.is === 'buried',
+      reasonOf: async () => (given.is === 'buried' ? 'GitHub answered 404. Install it.' : undefined),
       async bury(name, { dispatch_id, attempts, dispatch: kept }) {
         seen.push(kept);
         const isAsItCame = JSON.stringify(kept) === JSON.stringify(job.data);
@@ -135,7 +139,7 @@ async function run(given: Given) {
     job.attemptsMade++;
     end = await attempt();
   }
-  return { end, lines, steps, seen, counted: await counted(registry) };
+  return { end, lines, steps, seen, reasons, counted: await counted(registry) };
 }
 
 /** What was counted, without `flux_dispatch_` and `_total`. */
@@ -478,8 +482,15 @@ describe('an attempt does, logs and counts what it comes to', () => {
   ])('%s', async (_, given, { end, line, steps, counted }) => {
     const lines = line ? [line] : [];
     const expected = { end, lines, steps, counted: counted.toSorted() };
-    expect(await run(given)).toEqual({ ...expected, seen: expect.any(Array) });
+    expect(await run(given)).toEqual({ ...expected, seen: expect.any(Array), reasons: expect.any(Array) });
   });
+});
+
+test.each<[string, Given]>([
+  ['dies', { verdict: notFound }],
+  ['was buried before', { is: 'buried', job: { attemptsMade: 1 } }],
+])('a dispatch that %s leaves its reason for the team', async (_, given) => {
+  expect((await run(given)).reasons).toEqual(['GitHub answered 404. Install it.']);
 });
 
 test('held back by the pace it goes back to its place, which is not reported', async () => {
@@ -511,7 +522,7 @@ describe('delivered, and Redis refuses for good to record it', () => {
 
   test('tried again, with a line that says why', async () => {
     expect(await run({ verdict: delivered, refusal })).toEqual({
-      ...{ end: 'Retry', steps, seen: [expect.anything()] },
+      ...{ end: 'Retry', steps, seen: [expect.anything()], reasons: [] },
       lines: [unexpected, { ...error('retry', refusal), level: 'error' }],
       counted: [failed('internal', OWN), duration('204'), 'retries{error_code="internal"} 1'].toSorted(),
     });

@@ -27,7 +27,7 @@ export interface ProcessorDependencies {
     Claims,
     'isDelivered' | 'isSuperseded' | 'settleDelivered' | 'settleDead' | 'release'
   >;
-  readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried' | 'removeOwn' | 'removeOwnAndOlder'>;
+  readonly deadLetters: Pick<DeadLetters, 'bury' | 'reasonOf' | 'removeOwn' | 'removeOwnAndOlder'>;
   readonly pace: PaceGate;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
@@ -150,10 +150,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
         await deadLetters.removeOwnAndOlder(dispatch);
         return report(attempt, { outcome: 'delivered_before' });
       }
-      if (await burial.isBuried(attempt)) {
-        await burial.finish(attempt);
-        throw new UnrecoverableError('It was buried before');
-      }
+      if (await burial.finish(attempt)) throw new UnrecoverableError('It was buried before');
     }
     if (job.stalledCounter > MAX_STALLED) return giveUp(attempt, STALLED);
 

@@ -34,9 +34,11 @@ export function unavailable({ reason }: Unavailable): Answer {
 export function answerEnqueue(result: EnqueueResult): Answer {
   if (result.kind === 'unavailable') return unavailable(result);
   const { results } = result;
-  const representative = results.find(({ outcome }) => outcome === 'enqueued') ?? results[0];
+  const first = (wanted: CandidateResult['outcome']) => results.find(({ outcome }) => outcome === wanted);
+  const representative = first('enqueued') ?? first('undeliverable') ?? first('no_run') ?? results[0];
   if (representative === undefined) throw new Error('An event was routed to no repository');
-  return { outcome: representative.outcome, dispatches: { results, representative } };
+  const { outcome, message } = representative;
+  return { outcome, ...(message !== undefined && { message }), dispatches: { results, representative } };
 }
 
 /** The body of an answer. */

@@ -105,6 +105,15 @@ test('of several repositories each has an outcome of its own, in their order', a
   expect(redis.added.map(({ repo }) => repo)).toEqual(['Altinn/pending', 'Altinn/new']);
 });
 
+test('a repeat has what there is to say about the dispatch that it repeats', async () => {
+  const feedback = { outcome: 'undeliverable', message: 'Install the App.' } as const;
+  const admit = async () => [{ kind: 'repeat', dispatchId: 'dead', feedback } as const];
+  expect(await createEnqueue(dependencies({}, { claims: { admit } }))([candidate('Altinn/a')])).toEqual({
+    kind: 'done',
+    results: [{ repo: 'Altinn/a', dispatch_id: 'dead', ...feedback }],
+  });
+});
+
 test('its turn is the one that Redis gives it, from the time that Redis has', async () => {
   const redis = dependencies();
   await createEnqueue(redis)([candidate('Altinn/a'), { ...candidate('Altinn/b'), delay_ms: 5000 }]);

@@ -1,6 +1,7 @@
 import type { Admission, Claims, Memory } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
+import type { Feedback } from '@flux-dispatch/queue/feedback';
 import { redisUnavailable } from '@flux-dispatch/queue/redis';
 import { failureText } from '@flux-dispatch/queue/refusals';
 import type { DispatchCandidate, Recovery } from '@flux-dispatch/routing/candidate';
@@ -12,10 +13,20 @@ import type { Headroom } from './headroom.ts';
 export type CandidateResult =
   | {
       readonly repo: string;
-      readonly outcome: 'enqueued' | DispatchCandidate['repeat'];
+      readonly outcome: 'enqueued' | Repeated;
       readonly dispatch_id: string;
+      /** What the team is to do about the dispatch that this repeats, in one line. */
+      readonly message?: string;
     }
-  | { readonly repo: string; readonly outcome: 'stale'; readonly dispatch_id?: undefined };
+  | {
+      readonly repo: string;
+      readonly outcome: 'stale';
+      readonly dispatch_id?: undefined;
+      readonly message?: undefined;
+    };
+
+/** What a repeat comes to. */
+export type Repeated = DispatchCandidate['repeat'] | Feedback['outcome'];
 
 /**
  * `unavailable`: nothing is promised, and the client must send the event again. The event may be queued all the same;
@@ -83,7 +94,9 @@ export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
     const results = admitted.map(([candidate, admission]): CandidateResult => {
       const { repo, repeat } = candidate;
       if (admission.kind === 'stale') return { repo, outcome: 'stale' };
-      if (admission.kind === 'repeat') return { repo, outcome: repeat, dispatch_id: admission.dispatchId };
+      if (admission.kind === 'repeat') {
+        return { repo, dispatch_id: admission.dispatchId, ...(admission.feedback ?? { outcome: repeat }) };
+      }
       if (admission.kind === 'full') throw new Error('An event was refused although there is room');
       if (admission.conflict) onConflict(candidate);
       const holder = holders.get(candidate);

@@ -13,6 +13,8 @@ export function claimKeys(prefix: string) {
   return {
     /** What BullMQ's deduplication sets for an id: a string with the job's id. */
     claim: (dedupId: string) => claim + dedupId,
+    /** What repeats of an event are answered, where there is something to say about its dispatch: see feedback.ts. */
+    feedback: (dedupId: string) => `${prefix}:${DISPATCH_QUEUE}:feedback:${dedupId}`,
     /** A dispatch's job, which is BullMQ's: a hash. */
     job: (jobId: string) => `${prefix}:${DISPATCH_QUEUE}:${jobId}`,
     /** The dedup ids of delivered dispatches that still hold a claim, scored by when it expires (ms since the epoch). */

@@ -1,9 +1,10 @@
 -- Gives the claim of a dispatch that has come to its end the time that it is to live on. Compares first: a claim that another
 -- dispatch holds by now is not touched. What was delivered is written into its stream, which remembers it beyond the claim.
+-- A dead one leaves feedback for the repeats of its event, for as long as its claim lives; there is none on a delivered one.
 -- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: job, 4: stream, 5: streams by when they were last seen
---      (ms)
+--      (ms), 6: feedback
 -- ARGV 1: job id, 2: dedup id, 3: time to live (ms; 0: ends now), 4: delivered or dead, 5: when the job was queued that
---      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id
+--      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id, 9: the feedback
 -- Returns Redis' clock (ms).
 
 local ttl, dead = tonumber(ARGV[3]), ARGV[4] == 'dead'
@@ -24,6 +25,11 @@ if dead then
 end
 
 if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) else redis.call('DEL', KEYS[1]) end
+if dead and ttl > 0 and ARGV[9] ~= '' then
+  redis.call('SET', KEYS[6], ARGV[9], 'PX', ttl)
+else
+  redis.call('DEL', KEYS[6])
+end
 if dead then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return now

@@ -20,6 +20,15 @@ export const EVENT_OUTCOMES = {
     meaning:
       'The event has no revision and repeats one that is queued or was dispatched within `RATE_LIMIT_INTERVAL`.',
   },
+  undeliverable: {
+    status: 'REJECT_STATUS',
+    meaning: 'The dispatch that this event repeats is a dead letter. The message says why, and what to do.',
+  },
+  no_run: {
+    status: 'REJECT_STATUS',
+    meaning:
+      'GitHub accepted the dispatch that this event repeats, and no workflow run started. The message says why.',
+  },
   stale: {
     status: 200,
     meaning: 'A newer event of the same stream was queued up to 2 minutes before.',

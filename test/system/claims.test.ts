@@ -125,7 +125,7 @@ type Opened = Awaited<ReturnType<typeof open>>;
 const within = (ms: number) => (ttl: number) => ttl <= ms && ttl > ms / 2;
 
 const bury = (d: Opened, cooldownMs: number) => (dispatch: Dispatch) =>
-  d.claims.settleDead(dispatch.payload.dispatch_id, dispatch.dedup_id, cooldownMs);
+  d.claims.settleDead(dispatch.payload.dispatch_id, dispatch.dedup_id, { cooldownMs });
 
 describe('the claim', () => {
   test('is made by the enqueue, and has no expiry while the dispatch is pending', async () => {
@@ -193,10 +193,157 @@ describe('the claim', () => {
     const current = await d.enqueue(success('A', 0));
     const old = testDispatch({ ...current });
     await d.claims.settleDelivered(old.payload.dispatch_id, old);
-    await d.claims.settleDead(old.payload.dispatch_id, old.dedup_id, 0);
+    await d.claims.settleDead(old.payload.dispatch_id, old.dedup_id, { cooldownMs: 0 });
     expect(await d.ttl(current)).toBe(-1);
     await d.expire(success('A', 0));
     expect(await d.claims.holder(current)).toBeUndefined();
+  });
+});
+
+describe('feedback', () => {
+  const event = success('A', 0);
+  const again = success('A', 10);
+  const dead = (d: Opened, cooldownMs: number) => (dispatch: Dispatch) =>
+    d.claims.settleDead(dispatch.payload.dispatch_id, dispatch.dedup_id, {
+      cooldownMs,
+      reason: 'Install it.',
+    });
+  const UNDELIVERABLE = { outcome: 'undeliverable', message: 'Install it.' };
+  const NO_RUN = { outcome: 'no_run', message: 'Nobody listens.' };
+  const noteNoRun = (d: Opened, dispatch: Dispatch) =>
+    d.claims.noteNoRun(dispatch, 'Nobody listens.', 24 * HOUR_MS);
+  /** What a repeat of a dispatch is told; fails where it is none. */
+  async function told(d: Opened, { payload }: Dispatch) {
+    const { kind, dispatchId, feedback } = { feedback: undefined, dispatchId: '', ...(await d.admit(again)) };
+    expect({ kind, dispatchId }).toEqual({ kind: 'repeat', dispatchId: payload.dispatch_id });
+    return feedback;
+  }
+
+  test('on a dead dispatch lives as long as its cooldown', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, HOUR_MS));
+    expect(await told(d, first)).toEqual(UNDELIVERABLE);
+    const [feedback, claim] = [await d.redis.pttl(d.keys.feedback(first.dedup_id)), await d.ttl(first)];
+    expect(feedback).toSatisfy(within(HOUR_MS));
+    expect(Math.abs(feedback - claim)).toBeLessThan(60_000);
+    // What is pending is not known to be undeliverable, as little as what was delivered.
+    await d.expire(event);
+    const second = await d.enqueue(again);
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+    await d.work();
+    expect(await told(d, second)).toBeUndefined();
+  });
+
+  test('there is none without a cooldown, from whoever does not hold the claim, or after a run that came before', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, 0));
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+    const second = await d.enqueue(again);
+    const { dispatch_id } = second.payload;
+    await dead(d, HOUR_MS)(first);
+    await d.claims.settleDead(dispatch_id, second.dedup_id, { cooldownMs: HOUR_MS, run: 1, reason: 'Late' });
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+    expect(await d.ttl(second)).toBe(-1);
+  });
+
+  test.each<[string, (d: Opened, dispatch: Dispatch) => Promise<unknown>]>([
+    ['a redrive', (d, { dedup_id }) => d.claims.endCooldown(dedup_id)],
+    ['a retry', (d, { dedup_id, payload }) => d.claims.reopen(payload.dispatch_id, dedup_id)],
+    [
+      'its end as superseded',
+      (d, { dedup_id, payload, accepted_at }) => d.claims.release(payload.dispatch_id, dedup_id, accepted_at),
+    ],
+    [
+      'a delivery after all',
+      (d, dispatch) => d.claims.settleDelivered(dispatch.payload.dispatch_id, dispatch),
+    ],
+    // A claim that its stream has left behind.
+    [
+      'another deployment, and then the same again',
+      d => d.enqueue(success('B', 5)).then(() => d.enqueue(again)),
+    ],
+  ])('is gone with %s', async (_, end) => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, HOUR_MS));
+    await end(d, first);
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+  });
+
+  test('on a delivered dispatch without a run is given as long as it is remembered, until a run is seen', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await noteNoRun(d, first);
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id)), 'still pending').toBe(0);
+    await d.work();
+    await noteNoRun(d, first);
+    expect(await told(d, first)).toEqual(NO_RUN);
+    await d.expire(event);
+    expect(await told(d, first)).toEqual(NO_RUN);
+    expect(await d.redis.pttl(d.keys.feedback(first.dedup_id))).toSatisfy(within(24 * HOUR_MS));
+    await d.claims.noteRun(first);
+    expect(await told(d, first)).toBeUndefined();
+    await noteNoRun(d, first);
+    expect(await told(d, first), 'its stream alone remembers it').toEqual(NO_RUN);
+  });
+
+  test('on an older dispatch changes nothing, and a run of it neither', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.enqueue(success('B', 5));
+    const third = await d.enqueue(again);
+    await d.work();
+    await noteNoRun(d, first);
+    expect(await told(d, third)).toBeUndefined();
+    await noteNoRun(d, third);
+    await d.claims.noteRun(first);
+    expect(await told(d, third)).toEqual(NO_RUN);
+    await d.expire(event);
+    await noteNoRun(d, first);
+    expect(await told(d, third)).toEqual(NO_RUN);
+  });
+
+  test('that a dispatch is dead outlives the news of a run that came of it before', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, HOUR_MS));
+    await noteNoRun(d, first);
+    await d.claims.noteRun(first);
+    expect(await told(d, first)).toEqual(UNDELIVERABLE);
+  });
+});
+
+describe('reopening', () => {
+  const again = (d: Opened, dispatch: Dispatch) =>
+    d.queue.addBulk([dispatchJob(dispatch, { priority: 1 })]).then(([job]) => job?.id);
+
+  test.each<[string, (d: Opened) => Promise<void>]>([
+    ['delivered', d => d.work()],
+    ['dead', d => d.work(bury(d, HOUR_MS))],
+  ])('ends the claim of a dispatch that is %s, which is then enqueued under it again', async (_, end) => {
+    await using d = await open();
+    const first = await d.enqueue(success('A', 0));
+    await end(d);
+    await d.claims.reopen(first.payload.dispatch_id, first.dedup_id);
+    expect(await d.ttl(first)).toBe(-2);
+    expect(await d.redis.zscore(d.keys.delivered, first.dedup_id)).toBeNull();
+    await d.queue.remove(first.payload.dispatch_id);
+    expect(await again(d, first)).toBe(first.payload.dispatch_id);
+    expect(await d.claims.holder(first)).toEqual({ id: first.payload.dispatch_id, state: 'pending' });
+    expect(await d.send(success('A', 1))).toBe('repeat');
+  });
+
+  test('leaves the claim of a pending dispatch, and that of another one', async () => {
+    await using d = await open();
+    const first = await d.enqueue(success('A', 0));
+    await d.claims.reopen(first.payload.dispatch_id, first.dedup_id);
+    expect(await d.ttl(first)).toBe(-1);
+    await d.work();
+    await d.claims.reopen(randomUUID(), first.dedup_id);
+    expect(await d.claims.holder(first)).toEqual({ id: first.payload.dispatch_id, state: 'delivered' });
+    expect(await d.ttl(first)).toSatisfy(within(HOUR_MS));
   });
 });
 
