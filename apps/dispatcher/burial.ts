@@ -1,4 +1,4 @@
-import type { Claims } from '@flux-dispatch/queue/claims';
+import { type Claims, failedObject } from '@flux-dispatch/queue/claims';
 import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
 import { refusalOf } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -37,10 +37,11 @@ export function createBurial(dependencies: BurialDependencies): Burial {
   async function startCooldown(attempt: Attempt | UnreadableAttempt, reason: string): Promise<void> {
     const dedupId = dedupIdOf(attempt);
     if (dedupId === undefined) return;
-    const { id, job } = attempt;
+    const { id, job, dispatch } = attempt;
     try {
       const cooldownMs = config.DEAD_LETTER_COOLDOWN;
-      await claims.settleDead(id, dedupId, { cooldownMs, run: job.timestamp, reason });
+      const failureOf = dispatch && failedObject(dispatch);
+      await claims.settleDead(id, dedupId, { cooldownMs, run: job.timestamp, reason, failureOf });
     } catch (error) {
       const refusal = refusalOf(error);
       if (!refusal || refusal.passes) throw error;

@@ -4,6 +4,7 @@ import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPaceGate, createPause, paceRatio } from '@flux-dispatch/queue/limiter';
+import { createOutages } from '@flux-dispatch/queue/outages';
 import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
 import { connectFailFast, connectPatient, redisTime } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
@@ -49,6 +50,7 @@ await runProcess(
     const queue = openDispatchQueue(redis, prefix, log);
     const deadLetters = openDeadLetters(redis, prefix, log);
     const claims = createClaims(redis, prefix);
+    const outages = createOutages(redis, prefix);
 
     const registry = createRegistry(build);
     const queueStates = async () => {
@@ -64,7 +66,7 @@ await runProcess(
     const pace = createPaceGate(queue, redis, config.DISPATCH_RATE);
     const github = config.DRY_RUN ? undefined : openGitHub(config, pause, log);
     const processor = createProcessor({
-      ...{ github, claims, deadLetters, pace, pause, metrics, log, now: Date.now, config },
+      ...{ github, claims, outages, deadLetters, pace, pause, metrics, log, now: Date.now, config },
       redisTime: () => redisTime(redis),
       // The field in which BullMQ counts.
       forgetStalls: jobId => redis.hdel(queue.toKey(jobId), 'stc'),

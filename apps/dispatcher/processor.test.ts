@@ -1,5 +1,6 @@
 import type { ErrorCode, Verdict } from '@flux-dispatch/github/verdict';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import type { OutageState } from '@flux-dispatch/queue/outages';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
@@ -13,6 +14,7 @@ const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
 const ID = 'c1f7a1f0-0000-4000-8000-000000000000';
 const DEDUP_ID = '1'.repeat(64);
+const OUTAGE = { id: 'outage-1', since: '2026-03-05T11:00:00Z' };
 const LIMIT = { kind: 'primary', waitMs: 5000 } as const;
 
 interface Given {
@@ -24,6 +26,8 @@ interface Given {
   readonly dispatch?: Partial<Dispatch>;
   /** What Redis knows from before. */
   readonly is?: 'delivered' | 'buried' | 'superseded';
+  /** What has become of the outage of a recovery. */
+  readonly outage?: OutageState;
   /** Redis refuses the first time that the claim is settled as delivered. */
   readonly refusal?: string;
   /** Whether a new dead letter was written. */
@@ -84,7 +88,6 @@ async function run(given: Given) {
         },
     claims: {
       isDelivered: async () => given.is === 'delivered' || settled,
-      isSuperseded: async () => given.is === 'superseded',
       async settleDelivered() {
         steps.push('settle delivered');
         settled = refusal === undefined;
@@ -97,8 +100,16 @@ async function run(given: Given) {
         steps.push(`settle dead ${id === ID} ${dedupId} ${cooldownMs} ${run}`.replace(DEDUP_ID, 'own'));
         reasons.push(reason);
       },
-      release: async (id, dedupId, run) =>
-        void steps.push(`release ${id === ID} ${dedupId} ${run}`.replace(DEDUP_ID, 'own')),
+      release: async (id, { dedup_id }, run) =>
+        void steps.push(`release ${id === ID} ${dedup_id} ${run}`.replace(DEDUP_ID, 'own')),
+    },
+    outages: {
+      async beginAttempt(_, token) {
+        steps.push(`begin ${token}`);
+        return given.is === 'superseded' ? undefined : OUTAGE;
+      },
+      endAttempt: async (_, token) => void steps.push(`end ${token}`),
+      stateOf: async () => given.outage ?? 'confirmed',
     },
     deadLetters: {
       reasonOf: async () => (given.is === 'buried' ? 'GitHub answered 404. Install it.' : undefined),
@@ -125,7 +136,8 @@ async function run(given: Given) {
   });
   const job: TakenJob = {
     ...{ id: ID, name: 'Altinn/dialogporten flux-deploy', data: dispatch, deduplicationId: DEDUP_ID },
-    ...{ timestamp: NOW - SECOND_MS, attemptsMade: 0, stalledCounter: 0, opts: {}, ...given.job },
+    ...{ timestamp: NOW - SECOND_MS, attemptsMade: 0, stalledCounter: 0, opts: {}, token: 'token' },
+    ...given.job,
     moveToDelayed: async until => void steps.push(`delay ${until}`),
   };
   if (given.without) delete job[given.without];
@@ -178,6 +190,8 @@ const retry = (code: ErrorCode, stack?: string): Verdict => ({
   ...{ kind: 'retry', code, message: `It was ${code}`, stack },
 });
 const refused: Verdict = { kind: 'pause', code: '429', message: 'GitHub answered 429', limit: LIMIT };
+
+const RECOVERY = { version: 2, class: 'recovery' } as const;
 
 interface Expected {
   /** What the job comes to in BullMQ's terms. */
@@ -345,7 +359,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
           expect.stringContaining('too long ago to be sent'),
           expect.stringContaining('send it anyway'),
         ),
-        steps: ['TIME', bury(), cooldown(NOW - 24 * HOUR_MS - 1)],
+        steps: ['begin token', 'TIME', bury(), cooldown(NOW - 24 * HOUR_MS - 1)],
         counted: [dead('internal'), failed('internal')],
       },
     ],
@@ -355,7 +369,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['TIME', 'GitHub', 'settle delivered', 'remove own and older'],
+        steps: ['begin token', 'TIME', 'GitHub', 'settle delivered', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -407,12 +421,42 @@ describe('an attempt does, logs and counts what it comes to', () => {
     ],
     [
       'superseded',
-      { is: 'superseded' },
+      { is: 'superseded', dispatch: { class: 'failure' } },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'superseded' },
+        steps: ['begin token', `release true own ${NOW - SECOND_MS}`, 'remove own'],
+        counted: ['superseded 1'],
+      },
+    ],
+    [
+      'a recovery from an outage of which no failure was delivered',
+      { dispatch: RECOVERY, outage: 'gone' },
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'superseded' },
         steps: [`release true own ${NOW - SECOND_MS}`, 'remove own'],
         counted: ['superseded 1'],
+      },
+    ],
+    [
+      'a failure to be retried: no recovery waits for it',
+      { verdict: retry('500'), dispatch: { class: 'failure' } },
+      {
+        end: 'Retry',
+        line: error('retry', 'It was 500'),
+        steps: ['begin token', 'GitHub', 'end token', 'TIME'],
+        counted: [failed('500'), duration('500'), 'retries{error_code="500"} 1'],
+      },
+    ],
+    [
+      'a failure that is refused for the number of calls: no recovery waits for it',
+      { verdict: refused, dispatch: { class: 'failure' } },
+      {
+        end: 'RateLimitError',
+        line: error('rate_limited', 'GitHub answered 429'),
+        steps: ['begin token', 'GitHub', 'pause primary 5000', 'end token'],
+        counted: [duration('429')],
       },
     ],
     [
@@ -496,6 +540,37 @@ test.each<[string, Given]>([
 test('held back by the pace it goes back to its place, which is not reported', async () => {
   expect(await run({ verdict: delivered, heldMs: 300 })).toMatchObject({
     ...{ end: 'RateLimitError', steps: [], lines: [], counted: [] },
+  });
+});
+
+test('a failure that the pace holds back does not hold back a recovery', async () => {
+  const held = await run({ verdict: delivered, heldMs: 300, dispatch: { class: 'failure' } });
+  expect(held).toMatchObject({ end: 'RateLimitError', steps: ['begin token', 'end token'] });
+});
+
+test('a failure is sent with its outage, which is not part of its dead letter', async () => {
+  const flux = expect.objectContaining({ outage: OUTAGE });
+  const payload = expect.objectContaining({ flux });
+  const { seen } = await run({ verdict: notFound, dispatch: { class: 'failure' } });
+  expect(seen).toEqual([expect.objectContaining({ payload }), expect.not.objectContaining({ payload })]);
+});
+
+describe('a recovery', () => {
+  const sent = ['GitHub', 'settle delivered', 'remove own and older'];
+  const waits = ['TIME', `delay ${NOW + SECOND_MS}`];
+  const late = { timestamp: NOW - 300 * SECOND_MS - 1 };
+  test.each<[string, Given, end: string, steps: string[]]>([
+    ['is sent once its outage is confirmed', { outage: 'confirmed' }, 'completed', sent],
+    ['waits for a failure that is under way', { outage: 'tried' }, 'DelayedError', waits],
+    ['waits no longer than 5 minutes', { outage: 'tried', job: late }, 'completed', ['TIME', ...sent]],
+    [
+      'is sent although its outage is forgotten, if that was confirmed before',
+      { outage: 'gone', dispatch: { ...RECOVERY, outage_confirmed: true } },
+      'completed',
+      sent,
+    ],
+  ])('%s', async (_, given, end, steps) => {
+    expect(await run({ verdict: delivered, dispatch: RECOVERY, ...given })).toMatchObject({ end, steps });
   });
 });
 

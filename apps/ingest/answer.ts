@@ -1,7 +1,8 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import type { AlertMetadata } from '@flux-dispatch/routing/alert';
 import type { EventOutcome } from '@flux-dispatch/routing/outcome';
-import type { CandidateResult, EnqueueResult, Unavailable } from './enqueue.ts';
+import type { CandidateResult, EnqueueResult } from './enqueue.ts';
+import type { Unavailable } from './unavailable.ts';
 
 /** What a request to the events endpoint is answered with. The outcome decides the status. */
 export interface Answer {

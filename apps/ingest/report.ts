@@ -21,6 +21,7 @@ const IS_REPEAT: Readonly<Record<CandidateResult['outcome'], boolean>> = {
   no_run: true,
   enqueued: false,
   stale: false,
+  not_routed: false,
 };
 
 /** Logs one line for each event; if it was routed to several repositories, one for each of them. */

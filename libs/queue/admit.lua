@@ -1,12 +1,12 @@
 -- Asks, before an enqueue, whether an event is news. What it answers with 'add' goes on to BullMQ's enqueue, whose SET NX
 -- of the claim stays the only gate: the same event at two replicas at once is 'add' for both, and one job.
 -- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: stream, 4: streams by when they were last seen (ms),
---      5: time of each object's newest success (s), 6: objects by when they last had one (ms), 7: turns, 8: jobs that wait,
---      by priority, 9: feedback
+--      5: time of each object's newest success (s), 6: objects by when they were last seen (ms), 7: turns, 8: jobs that
+--      wait, by priority, 9: feedback
 -- ARGV 1: dedup id, 2: stream id, 3: object id, 4: class, 5: time of the event (s; empty: unknown), 6: 1 where a delivered
 --      dispatch is remembered for as long as its stream, 7: how long a stream is remembered (ms), 8: how many are, 9: how
---      long one is kept however many there are (ms), 10: prefix of stream keys, 11: prefix of job keys, 12: repository, 13: the
---      last priority, 14: 1 where Redis has no room for another dispatch
+--      long one is kept however many there are (ms), 10: prefix of stream keys, 11: prefix of the keys of outages, 12: prefix of
+--      job keys, 13: repository, 14: the last priority, 15: 1 where Redis has no room for another dispatch
 -- Returns {'add', time of the event (s), now (ms), priority, 1 where two sources overwrite each other}, {'repeat', id of the
 -- dispatch that it repeats, feedback on that (empty: none)}, {'stale'} or {'full'}.
 --
@@ -15,7 +15,8 @@
 -- `previous`, `turned`, `turns` and `warned` tell whether two sources overwrite each other.
 
 local claim, delivered, stream, streams, healthy, objects, turns, waiting, feedback = unpack(KEYS)
-local id, stream_id, object, class, timestamp, remembered, memory, max, keep, prefix, jobs, repo, last, full = unpack(ARGV)
+local id, stream_id, object, class, timestamp, remembered, memory, max, keep = unpack(ARGV)
+local prefix, outages, jobs, repo, last, full = unpack(ARGV, 10)
 memory, max, keep, last = tonumber(memory), tonumber(max), tonumber(keep), tonumber(last)
 local at = event_time(timestamp)
 
@@ -34,17 +35,18 @@ if ttl ~= -2 and not entry then
 end
 
 -- A success repeats what its stream holds unless something else has been deployed since, a failure unless its object has
--- recovered since.
+-- recovered since. The recovery from an outage happens once.
 local known = entry or ttl ~= -2
 if class == 'success' then
   known = known and (not newest_id or newest_id == id)
 else
   known = known and not (success and entry_time and entry_time < success and success <= at)
 end
-if not known and newest_time and at < newest_time then return { 'stale' } end
+-- Each outage has its recovery, in whichever order they are reported.
+if not known and class ~= 'recovery' and newest_time and at < newest_time then return { 'stale' } end
 
 -- Only now: an event that has been overtaken says nothing about how things are.
-if class == 'success' then at = recovered(healthy, objects, object, at, memory, max, keep) end
+if class == 'success' then at = recovered(healthy, objects, object, at, outages, memory, max, keep) end
 
 local function see()
   redis.call('PEXPIRE', stream, memory)

@@ -33,7 +33,7 @@ export interface Claims {
    * Ends the claim of a dispatch that is not to be sent any more.
    * @param run when the job that ends was queued, in milliseconds since the epoch. Queued again since, it keeps its claim
    */
-  release(jobId: string, dedupId: string, run: number): Promise<void>;
+  release(jobId: string, dispatch: Dispatch, run: number): Promise<void>;
   /** Ends a claim that a dead dispatch still holds for its cooldown. Any other claim stays. */
   endCooldown(dedupId: string): Promise<void>;
   /** Ends the claim of this dispatch once it has ended, so that it can be enqueued again. Any other claim stays. */
@@ -50,8 +50,6 @@ export interface Claims {
   isDelivered(jobId: string, dedupId: string): Promise<boolean>;
   /** Which dispatch holds a claim, or did until it was delivered, and what has become of it. */
   holder(dispatch: Remembered): Promise<Holder | undefined>;
-  /** Whether this is a failure of an object that has recovered since. */
-  isSuperseded(dispatch: Dispatch): Promise<boolean>;
   /** The number of streams that are remembered. */
   countStreams(): Promise<number>;
 }
@@ -72,6 +70,8 @@ export interface DeadClaim {
   readonly run?: number;
   /** Why it died, and what to do about it. */
   readonly reason?: string;
+  /** The object that it is a failure of: ends the attempt at it. Nothing where it is none. */
+  readonly failureOf?: string | undefined;
 }
 
 export interface AdmitRequest {
@@ -126,7 +126,7 @@ export function createClaims(redis: Redis, prefix: string): Claims {
   const keys = claimKeys(prefix);
   const admitOne = defineScript<AdmitReply>(redis, 'memory.lua', 'turns.lua', 'admit.lua');
   const recoverOne = defineScript<null>(redis, 'memory.lua', 'recover.lua');
-  const settleClaim = defineScript<number>(redis, 'settle.lua');
+  const settleClaim = defineScript<number>(redis, 'outages.lua', 'settle.lua');
   const findHolder = defineScript<[id: string, state: Holder['state']] | null>(
     redis,
     'holder.lua',
@@ -144,8 +144,9 @@ export function createClaims(redis: Redis, prefix: string): Claims {
     const values = [dedup_id, stream_id, object_id, request.class, event_time ?? '', remembered ? 1 : 0];
     const { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP } = memory;
     const limits = [DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
+    const prefixes = [keys.streamPrefix, keys.outagesPrefix, keys.job('')];
     const turn = [repo.toLowerCase(), LAST_PRIORITY, isFull ? 1 : 0];
-    const reply = await admitOne(names, [...values, ...limits, keys.streamPrefix, keys.job(''), ...turn]);
+    const reply = await admitOne(names, [...values, ...limits, ...prefixes, ...turn]);
     switch (reply[0]) {
       case 'add': {
         const [, eventTime, now, priority, conflict] = reply;
@@ -174,31 +175,38 @@ export function createClaims(redis: Redis, prefix: string): Claims {
     return held === null ? undefined : { id: held[0], state: held[1] };
   }
 
-  const settledKeys = (jobId: string, dedupId: string, streamId = '') => [
+  const settledKeys = (jobId: string, dedupId: string, streamId = '', failureOf = '') => [
     ...[keys.claim(dedupId), keys.delivered, keys.job(jobId), keys.stream(streamId), keys.streams],
-    keys.feedback(dedupId),
+    ...[keys.feedback(dedupId), keys.outages(failureOf)],
   ];
 
-  async function settleDead(jobId: string, dedupId: string, { cooldownMs, run, reason }: DeadClaim) {
+  async function settleDead(jobId: string, dedupId: string, death: DeadClaim) {
+    const { cooldownMs, run, reason, failureOf } = death;
     const feedback = reason === undefined ? '' : writeFeedback({ outcome: 'undeliverable', message: reason });
     // No stream: nothing is written into it.
     const values = [jobId, dedupId, cooldownMs, 'dead', run ?? '', 0, '', '', feedback];
-    await settleClaim(settledKeys(jobId, dedupId), values);
+    const isFailure = failureOf === undefined ? 0 : 1;
+    await settleClaim(settledKeys(jobId, dedupId, undefined, failureOf), [...values, isFailure]);
   }
 
   return {
     admit: (requests, memory, isFull) => Promise.all(requests.map(request => admit(request, memory, isFull))),
     async recover(objectIds, eventTime, { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP }) {
-      const values = [eventTime ?? '', DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
+      const values = [eventTime ?? '', DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP, keys.outagesPrefix];
       await Promise.all(objectIds.map(id => recoverOne([keys.healthy, keys.objects], [id, ...values])));
     },
-    async settleDelivered(jobId, { dedup_id, claim, stream_id, event_time }) {
+    async settleDelivered(jobId, dispatch) {
+      const { dedup_id, claim, stream_id, event_time } = dispatch;
       const values = [jobId, dedup_id, claim.delivered_ttl_ms, 'delivered', ''];
       const memory = stream_id === undefined ? [0, '', ''] : [1, event_time, stream_id];
-      return await settleClaim(settledKeys(jobId, dedup_id, stream_id), [...values, ...memory, '']);
+      const failureOf = failedObject(dispatch);
+      const isFailure = failureOf === undefined ? 0 : 1;
+      const names = settledKeys(jobId, dedup_id, stream_id, failureOf);
+      return await settleClaim(names, [...values, ...memory, '', isFailure]);
     },
     settleDead,
-    release: (jobId, dedupId, run) => settleDead(jobId, dedupId, { cooldownMs: 0, run }),
+    release: (jobId, dispatch, run) =>
+      settleDead(jobId, dispatch.dedup_id, { cooldownMs: 0, run, failureOf: failedObject(dispatch) }),
     async endCooldown(dedupId) {
       await endCooldown([keys.claim(dedupId), keys.delivered, keys.feedback(dedupId)], [dedupId]);
     },
@@ -223,10 +231,11 @@ export function createClaims(redis: Redis, prefix: string): Claims {
       const held = await holder({ dedup_id: dedupId });
       return held?.id === jobId && held.state === 'delivered';
     },
-    async isSuperseded({ class: reasonClass, object_id, event_time }) {
-      if (reasonClass !== 'failure') return false;
-      return Number(await redis.hget(keys.healthy, object_id)) > event_time;
-    },
     countStreams: () => redis.zcard(keys.streams),
   };
+}
+
+/** The object that a dispatch is a failure of; undefined where it is none. */
+export function failedObject({ class: reasonClass, object_id }: Dispatch): string | undefined {
+  return reasonClass === 'failure' ? object_id : undefined;
 }

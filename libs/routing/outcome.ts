@@ -41,7 +41,7 @@ export const EVENT_OUTCOMES = {
   not_routed: {
     status: 200,
     meaning:
-      'The event is a failure and its event type takes successes, or the other way round, or `dispatch_reasons` does not name its reason.',
+      'The event is a failure and its event type takes successes, or the other way round, or `dispatch_reasons` does not name its reason, or its event type takes recoveries and no outage has ended.',
   },
   missing_dispatch_repo: {
     status: 'REJECT_STATUS',
@@ -58,7 +58,7 @@ export const EVENT_OUTCOMES = {
   },
   invalid_dispatch_on: {
     status: 'REJECT_STATUS',
-    meaning: '`dispatch_on` is not `success`, `failure` or `any`.',
+    meaning: '`dispatch_on` is not `success`, `failure`, `recovery` or `any`.',
   },
   invalid_dispatch_reasons: {
     status: 'REJECT_STATUS',
