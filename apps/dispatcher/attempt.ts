@@ -5,10 +5,14 @@ import type { Job } from 'bullmq';
 export type DispatchJob = Pick<
   Job<unknown>,
   'id' | 'name' | 'data' | 'timestamp' | 'attemptsMade' | 'stalledCounter' | 'deduplicationId'
-> & { readonly opts: { readonly delay?: number } };
+> & {
+  readonly opts: { readonly delay?: number };
+  /** Of this run of the job, unlike that of any other. */
+  readonly token?: string;
+};
 
 /** A job as BullMQ hands it to the processor. */
-export type TakenJob = DispatchJob & Pick<Job<unknown>, 'moveToDelayed'> & { readonly token?: string };
+export type TakenJob = DispatchJob & Pick<Job<unknown>, 'moveToDelayed'>;
 
 /** One run of a job, to send the dispatch that it holds. */
 export interface Attempt {

@@ -1,4 +1,4 @@
-import type { Claims } from '@flux-dispatch/queue/claims';
+import { type Claims, failedObject } from '@flux-dispatch/queue/claims';
 import { type DeadLetters, deathReason } from '@flux-dispatch/queue/dead-letter';
 import { refusalOf } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -7,7 +7,7 @@ import type { Report } from './report.ts';
 
 export interface BurialDependencies {
   readonly claims: Pick<Claims, 'settleDead'>;
-  readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried'>;
+  readonly deadLetters: Pick<DeadLetters, 'bury' | 'reasonOf'>;
   readonly report: Report;
   readonly log: Pick<Logger, 'warn'>;
   readonly now: () => number;
@@ -24,29 +24,31 @@ export interface BurialDependencies {
 export interface Burial {
   /** Returns the reason in one line, which the job fails with. */
   bury(attempt: Attempt | UnreadableAttempt, cause: Cause): Promise<string>;
-  /** Whether an earlier attempt of this run has written the dead letter, and then could not end the job. */
-  isBuried(attempt: Attempt): Promise<boolean>;
-  /** Does what is left to do for a job that {@link isBuried}. */
-  finish(attempt: Attempt): Promise<void>;
+  /**
+   * Does what is left to do where an earlier attempt of this run has written the dead letter, and then could not end the job.
+   * Returns whether that was so.
+   */
+  finish(attempt: Attempt): Promise<boolean>;
 }
 
 export function createBurial(dependencies: BurialDependencies): Burial {
   const { claims, deadLetters, report, log, now, config } = dependencies;
 
-  async function startCooldown(attempt: Attempt | UnreadableAttempt): Promise<void> {
+  async function startCooldown(attempt: Attempt | UnreadableAttempt, reason: string): Promise<void> {
     const dedupId = dedupIdOf(attempt);
     if (dedupId === undefined) return;
-    const { id, job } = attempt;
+    const { id, job, dispatch } = attempt;
     try {
-      await claims.settleDead(id, dedupId, config.DEAD_LETTER_COOLDOWN, job.timestamp);
+      const cooldownMs = config.DEAD_LETTER_COOLDOWN;
+      const failureOf = dispatch && failedObject(dispatch);
+      await claims.settleDead(id, dedupId, { cooldownMs, run: job.timestamp, reason, failureOf });
     } catch (error) {
       const refusal = refusalOf(error);
       if (!refusal || refusal.passes) throw error;
       // As where the claim's key holds something else: Redis would refuse for ever, and the job would never end.
-      const { reason, remedy } = refusal;
       log.warn(
-        { dispatch_id: id, dedup_id: dedupId, reason },
-        `The claim of this dead letter got no cooldown, so it does not expire. ${remedy}`,
+        { dispatch_id: id, dedup_id: dedupId, reason: refusal.reason },
+        `The claim of this dead letter got no cooldown, so it does not expire. ${refusal.remedy}`,
       );
     }
   }
@@ -61,13 +63,19 @@ export function createBurial(dependencies: BurialDependencies): Burial {
         ...{ dispatch: job.data, before: dispatch?.died },
       };
       const { written } = await deadLetters.bury(job.name, death, now());
-      await startCooldown(attempt);
+      const reason = deathReason(death);
+      await startCooldown(attempt, reason);
       report(attempt, { outcome: 'dead', written, ...cause });
-      return deathReason(death);
+      return reason;
     },
-    isBuried: ({ id, job, dispatch: { dedup_id } }) =>
-      deadLetters.isBuried({ dispatch_id: id, dedup_id, run: job.timestamp }),
-    finish: startCooldown,
+    async finish(attempt) {
+      const { id, job, dispatch } = attempt;
+      const death = { dispatch_id: id, dedup_id: dispatch.dedup_id, run: job.timestamp };
+      const reason = await deadLetters.reasonOf(death);
+      if (reason === undefined) return false;
+      await startCooldown(attempt, reason);
+      return true;
+    },
   };
 }
 

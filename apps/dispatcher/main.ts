@@ -4,6 +4,7 @@ import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPaceGate, createPause, paceRatio } from '@flux-dispatch/queue/limiter';
+import { createOutages } from '@flux-dispatch/queue/outages';
 import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
 import { countOpenReceipts, openReceiptQueue } from '@flux-dispatch/queue/receipt';
 import { connectFailFast, connectPatient, redisTime } from '@flux-dispatch/queue/redis';
@@ -52,6 +53,7 @@ await runProcess(
     const queue = openDispatchQueue(redis, prefix, log);
     const deadLetters = openDeadLetters(redis, prefix, log);
     const claims = createClaims(redis, prefix);
+    const outages = createOutages(redis, prefix);
 
     const registry = createRegistry(build);
     const queueStates = async () => {
@@ -90,7 +92,7 @@ await runProcess(
       receipts && !readers.areAllRefused() ? countOpenReceipts(receiptsLookedAt) : undefined,
     );
     const processor = createProcessor({
-      ...{ github, claims, deadLetters, pace, pause, metrics, log, now: Date.now, config },
+      ...{ github, claims, outages, deadLetters, pace, pause, metrics, log, now: Date.now, config },
       openReceipt: receipts?.open ?? (async () => undefined),
       redisTime: () => redisTime(redis),
       // The field in which BullMQ counts.

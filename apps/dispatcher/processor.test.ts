@@ -1,5 +1,6 @@
 import type { ErrorCode, Verdict } from '@flux-dispatch/github/verdict';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import type { OutageState } from '@flux-dispatch/queue/outages';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
@@ -13,6 +14,7 @@ const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
 const ID = 'c1f7a1f0-0000-4000-8000-000000000000';
 const DEDUP_ID = '1'.repeat(64);
+const OUTAGE = { id: 'outage-1', since: '2026-03-05T11:00:00Z' };
 const LIMIT = { kind: 'primary', waitMs: 5000 } as const;
 
 interface Given {
@@ -24,6 +26,8 @@ interface Given {
   readonly dispatch?: Partial<Dispatch>;
   /** What Redis knows from before. */
   readonly is?: 'delivered' | 'buried' | 'superseded';
+  /** What has become of the outage of a recovery. */
+  readonly outage?: OutageState;
   /** Redis refuses the first time that the claim is settled as delivered. */
   readonly refusal?: string;
   /** Whether a new dead letter was written. */
@@ -59,6 +63,8 @@ async function run(given: Given) {
   /** What GitHub was sent, and what was buried. */
   const seen: unknown[] = [];
   const steps: string[] = [];
+  /** What repeats are answered with, from the death of the dispatch on. */
+  const reasons: (string | undefined)[] = [];
   const step = (text: string) => async () => void steps.push(text);
   let refusal = given.refusal;
   let settled = false;
@@ -70,6 +76,8 @@ async function run(given: Given) {
   const { registry, metrics } = given.metered ?? startMetrics();
   const { verdict } = given;
   const processor = createProcessor({
+    openReceipt: async ({ payload }, deliveredAt) =>
+      void steps.push(`open receipt ${payload.dispatch_id === ID} ${deliveredAt === NOW ? 'now' : 'queued'}`),
     github: given.dryRun
       ? undefined
       : {
@@ -82,7 +90,6 @@ async function run(given: Given) {
         },
     claims: {
       isDelivered: async () => given.is === 'delivered' || settled,
-      isSuperseded: async () => given.is === 'superseded',
       async settleDelivered() {
         steps.push('settle delivered');
         settled = refusal === undefined;
@@ -91,13 +98,23 @@ async function run(given: Given) {
         refusal = undefined;
         throw new Error(message);
       },
-      settleDead: async (id, dedupId, cooldownMs, run) =>
-        void steps.push(`settle dead ${id === ID} ${dedupId} ${cooldownMs} ${run}`.replace(DEDUP_ID, 'own')),
-      release: async (id, dedupId, run) =>
-        void steps.push(`release ${id === ID} ${dedupId} ${run}`.replace(DEDUP_ID, 'own')),
+      async settleDead(id, dedupId, { cooldownMs, run, reason }) {
+        steps.push(`settle dead ${id === ID} ${dedupId} ${cooldownMs} ${run}`.replace(DEDUP_ID, 'own'));
+        reasons.push(reason);
+      },
+      release: async (id, { dedup_id }, run) =>
+        void steps.push(`release ${id === ID} ${dedup_id} ${run}`.replace(DEDUP_ID, 'own')),
+    },
+    outages: {
+      async beginAttempt(_, token) {
+        steps.push(`begin ${token}`);
+        return given.is === 'superseded' ? undefined : OUTAGE;
+      },
+      endAttempt: async (_, token) => void steps.push(`end ${token}`),
+      stateOf: async () => given.outage ?? 'confirmed',
     },
     deadLetters: {
-      isBuried: async () => given.is === 'buried',
+      reasonOf: async () => (given.is === 'buried' ? 'GitHub answered 404. Install it.' : undefined),
       async bury(name, { dispatch_id, attempts, dispatch: kept }) {
         seen.push(kept);
         const isAsItCame = JSON.stringify(kept) === JSON.stringify(job.data);
@@ -121,7 +138,8 @@ async function run(given: Given) {
   });
   const job: TakenJob = {
     ...{ id: ID, name: 'Altinn/dialogporten flux-deploy', data: dispatch, deduplicationId: DEDUP_ID },
-    ...{ timestamp: NOW - SECOND_MS, attemptsMade: 0, stalledCounter: 0, opts: {}, ...given.job },
+    ...{ timestamp: NOW - SECOND_MS, attemptsMade: 0, stalledCounter: 0, opts: {}, token: 'token' },
+    ...given.job,
     moveToDelayed: async until => void steps.push(`delay ${until}`),
   };
   if (given.without) delete job[given.without];
@@ -135,7 +153,7 @@ async function run(given: Given) {
     job.attemptsMade++;
     end = await attempt();
   }
-  return { end, lines, steps, seen, counted: await counted(registry) };
+  return { end, lines, steps, seen, reasons, counted: await counted(registry) };
 }
 
 /** What was counted, without `flux_dispatch_` and `_total`. */
@@ -175,6 +193,8 @@ const retry = (code: ErrorCode, stack?: string): Verdict => ({
 });
 const refused: Verdict = { kind: 'pause', code: '429', message: 'GitHub answered 429', limit: LIMIT };
 
+const RECOVERY = { version: 2, class: 'recovery' } as const;
+
 interface Expected {
   /** What the job comes to in BullMQ's terms. */
   readonly end: 'completed' | 'Retry' | 'RateLimitError' | 'UnrecoverableError';
@@ -198,7 +218,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['GitHub', 'settle delivered', 'remove own and older'],
+        steps: ['GitHub', 'settle delivered', 'open receipt true now', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -208,7 +228,13 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['GitHub', 'settle delivered', 'pause primary 5000', 'remove own and older'],
+        steps: [
+          'GitHub',
+          'settle delivered',
+          'open receipt true now',
+          'pause primary 5000',
+          'remove own and older',
+        ],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -218,7 +244,13 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['GitHub', 'settle delivered', 'settle delivered', 'remove own and older'],
+        steps: [
+          'GitHub',
+          'settle delivered',
+          'settle delivered',
+          'open receipt true now',
+          'remove own and older',
+        ],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -341,7 +373,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
           expect.stringContaining('too long ago to be sent'),
           expect.stringContaining('send it anyway'),
         ),
-        steps: ['TIME', bury(), cooldown(NOW - 24 * HOUR_MS - 1)],
+        steps: ['begin token', 'TIME', bury(), cooldown(NOW - 24 * HOUR_MS - 1)],
         counted: [dead('internal'), failed('internal')],
       },
     ],
@@ -351,7 +383,14 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['TIME', 'GitHub', 'settle delivered', 'remove own and older'],
+        steps: [
+          'begin token',
+          'TIME',
+          'GitHub',
+          'settle delivered',
+          'open receipt true now',
+          'remove own and older',
+        ],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -361,7 +400,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['GitHub', 'settle delivered', 'remove own and older'],
+        steps: ['GitHub', 'settle delivered', 'open receipt true now', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -403,12 +442,42 @@ describe('an attempt does, logs and counts what it comes to', () => {
     ],
     [
       'superseded',
-      { is: 'superseded' },
+      { is: 'superseded', dispatch: { class: 'failure' } },
+      {
+        end: 'completed',
+        line: { ...ABOUT, level: 'info', outcome: 'superseded' },
+        steps: ['begin token', `release true own ${NOW - SECOND_MS}`, 'remove own'],
+        counted: ['superseded 1'],
+      },
+    ],
+    [
+      'a recovery from an outage of which no failure was delivered',
+      { dispatch: RECOVERY, outage: 'gone' },
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'superseded' },
         steps: [`release true own ${NOW - SECOND_MS}`, 'remove own'],
         counted: ['superseded 1'],
+      },
+    ],
+    [
+      'a failure to be retried: no recovery waits for it',
+      { verdict: retry('500'), dispatch: { class: 'failure' } },
+      {
+        end: 'Retry',
+        line: error('retry', 'It was 500'),
+        steps: ['begin token', 'GitHub', 'end token', 'TIME'],
+        counted: [failed('500'), duration('500'), 'retries{error_code="500"} 1'],
+      },
+    ],
+    [
+      'a failure that is refused for the number of calls: no recovery waits for it',
+      { verdict: refused, dispatch: { class: 'failure' } },
+      {
+        end: 'RateLimitError',
+        line: error('rate_limited', 'GitHub answered 429'),
+        steps: ['begin token', 'GitHub', 'pause primary 5000', 'end token'],
+        counted: [duration('429')],
       },
     ],
     [
@@ -427,7 +496,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered_before' },
-        steps: ['remove own and older'],
+        steps: ['open receipt true queued', 'remove own and older'],
         counted: [],
       },
     ],
@@ -478,13 +547,51 @@ describe('an attempt does, logs and counts what it comes to', () => {
   ])('%s', async (_, given, { end, line, steps, counted }) => {
     const lines = line ? [line] : [];
     const expected = { end, lines, steps, counted: counted.toSorted() };
-    expect(await run(given)).toEqual({ ...expected, seen: expect.any(Array) });
+    expect(await run(given)).toEqual({ ...expected, seen: expect.any(Array), reasons: expect.any(Array) });
   });
+});
+
+test.each<[string, Given]>([
+  ['dies', { verdict: notFound }],
+  ['was buried before', { is: 'buried', job: { attemptsMade: 1 } }],
+])('a dispatch that %s leaves its reason for the team', async (_, given) => {
+  expect((await run(given)).reasons).toEqual(['GitHub answered 404. Install it.']);
 });
 
 test('held back by the pace it goes back to its place, which is not reported', async () => {
   expect(await run({ verdict: delivered, heldMs: 300 })).toMatchObject({
     ...{ end: 'RateLimitError', steps: [], lines: [], counted: [] },
+  });
+});
+
+test('a failure that the pace holds back does not hold back a recovery', async () => {
+  const held = await run({ verdict: delivered, heldMs: 300, dispatch: { class: 'failure' } });
+  expect(held).toMatchObject({ end: 'RateLimitError', steps: ['begin token', 'end token'] });
+});
+
+test('a failure is sent with its outage, which is not part of its dead letter', async () => {
+  const flux = expect.objectContaining({ outage: OUTAGE });
+  const payload = expect.objectContaining({ flux });
+  const { seen } = await run({ verdict: notFound, dispatch: { class: 'failure' } });
+  expect(seen).toEqual([expect.objectContaining({ payload }), expect.not.objectContaining({ payload })]);
+});
+
+describe('a recovery', () => {
+  const sent = ['GitHub', 'settle delivered', 'open receipt true now', 'remove own and older'];
+  const waits = ['TIME', `delay ${NOW + SECOND_MS}`];
+  const late = { timestamp: NOW - 300 * SECOND_MS - 1 };
+  test.each<[string, Given, end: string, steps: string[]]>([
+    ['is sent once its outage is confirmed', { outage: 'confirmed' }, 'completed', sent],
+    ['waits for a failure that is under way', { outage: 'tried' }, 'DelayedError', waits],
+    ['waits no longer than 5 minutes', { outage: 'tried', job: late }, 'completed', ['TIME', ...sent]],
+    [
+      'is sent although its outage is forgotten, if that was confirmed before',
+      { outage: 'gone', dispatch: { ...RECOVERY, outage_confirmed: true } },
+      'completed',
+      sent,
+    ],
+  ])('%s', async (_, given, end, steps) => {
+    expect(await run({ verdict: delivered, dispatch: RECOVERY, ...given })).toMatchObject({ end, steps });
   });
 });
 
@@ -511,7 +618,7 @@ describe('delivered, and Redis refuses for good to record it', () => {
 
   test('tried again, with a line that says why', async () => {
     expect(await run({ verdict: delivered, refusal })).toEqual({
-      ...{ end: 'Retry', steps, seen: [expect.anything()] },
+      ...{ end: 'Retry', steps, seen: [expect.anything()], reasons: [] },
       lines: [unexpected, { ...error('retry', refusal), level: 'error' }],
       counted: [failed('internal', OWN), duration('204'), 'retries{error_code="internal"} 1'].toSorted(),
     });
@@ -521,7 +628,14 @@ describe('delivered, and Redis refuses for good to record it', () => {
     const { end, steps, lines } = await run({ verdict: delivered, refusal, again: true });
     expect({ end, steps }).toEqual({
       end: 'completed',
-      steps: ['GitHub', 'settle delivered', 'TIME', 'settle delivered', 'remove own and older'],
+      steps: [
+        'GitHub',
+        'settle delivered',
+        'TIME',
+        'settle delivered',
+        'open receipt true queued',
+        'remove own and older',
+      ],
     });
     expect(lines.at(-1)).toMatchObject({ outcome: 'delivered_before' });
   });

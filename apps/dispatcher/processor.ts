@@ -7,11 +7,13 @@ import { isConnectionError } from '@flux-dispatch/queue/connection-error';
 import type { DeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
 import type { PaceGate } from '@flux-dispatch/queue/limiter';
+import type { Outages } from '@flux-dispatch/queue/outages';
 import { GaveUpWaiting } from '@flux-dispatch/queue/patience';
 import { refusalOf } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import { DelayedError, RateLimitError, UnrecoverableError } from 'bullmq';
 import type { Attempt, Cause, DispatchJob, TakenJob, UnreadableAttempt } from './attempt.ts';
+import { begin } from './begin.ts';
 import { createBurial } from './burial.ts';
 import { createDelivered } from './delivered.ts';
 import type { DispatcherMetrics } from './metrics.ts';
@@ -24,11 +26,9 @@ export interface ProcessorDependencies {
   readonly github:
     | { attempt(dispatch: Dispatch, mayGo: () => Promise<boolean>): Promise<Verdict | 'held'> }
     | undefined;
-  readonly claims: Pick<
-    Claims,
-    'isDelivered' | 'isSuperseded' | 'settleDelivered' | 'settleDead' | 'release'
-  >;
-  readonly deadLetters: Pick<DeadLetters, 'bury' | 'isBuried' | 'removeOwn' | 'removeOwnAndOlder'>;
+  readonly claims: Pick<Claims, 'isDelivered' | 'settleDelivered' | 'settleDead' | 'release'>;
+  readonly outages: Pick<Outages, 'beginAttempt' | 'endAttempt' | 'stateOf'>;
+  readonly deadLetters: Pick<DeadLetters, 'bury' | 'reasonOf' | 'removeOwn' | 'removeOwnAndOlder'>;
   /** Has the workflow runs of a delivered dispatch looked for. */
   readonly openReceipt: OpenReceipt;
   readonly pace: PaceGate;
@@ -53,6 +53,10 @@ export interface ProcessorDependencies {
 // How often a job's worker may die in one attempt before the job itself is suspected.
 const MAX_STALLED = 5;
 
+// How often a recovery looks whether the failure before it has ended, and for how long.
+const FAILURE_ENDS_MS = 1000;
+const FAILURE_HAS_ENDED_MS = 300_000;
+
 const DAY_MS = 86_400_000;
 
 /** The job goes back to its queue, for another attempt after the backoff. */
@@ -64,8 +68,20 @@ class Retry extends Error {}
  * fails it for good.
  */
 export function createProcessor(dependencies: ProcessorDependencies): (job: TakenJob) => Promise<void> {
-  const { github, claims, deadLetters, openReceipt, pace, pause, metrics, log, now, redisTime, config } =
-    dependencies;
+  const {
+    github,
+    claims,
+    outages,
+    deadLetters,
+    openReceipt,
+    pace,
+    pause,
+    metrics,
+    log,
+    now,
+    redisTime,
+    config,
+  } = dependencies;
   const report = createReport({ metrics, log });
   const burial = createBurial({ claims, deadLetters, report, log, now, config });
   const delivered = createDelivered(claims, log);
@@ -83,6 +99,11 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
   /** The next attempt does not count the workers that died in this one. */
   async function endAttempt({ id, job }: Attempt): Promise<void> {
     if (job.stalledCounter > 0) await dependencies.forgetStalls(id);
+  }
+
+  /** GitHub has not accepted it: if it is a failure, no recovery is to wait for it. */
+  async function standBack({ dispatch, job }: Attempt): Promise<void> {
+    if (dispatch.class === 'failure') await outages.endAttempt(dispatch, job.token ?? '');
   }
 
   async function retry(
@@ -117,11 +138,13 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
         return deadLetters.removeOwnAndOlder(dispatch);
 
       case 'pause':
+        await standBack(attempt);
         await endAttempt(attempt);
         report(attempt, { outcome: 'rate_limited', message: verdict.message });
         throw new RateLimitError();
 
       case 'retry':
+        await standBack(attempt);
         return retry(attempt, verdict);
 
       case 'dead': {
@@ -139,8 +162,12 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     const { delay = 0 } = job.opts;
     if (delay === 0 || job.attemptsMade > 0) return;
     const leftMs = job.timestamp + delay - (await redisTime());
-    if (leftMs <= 0) return;
-    await job.moveToDelayed(now() + leftMs, job.token);
+    if (leftMs > 0) await postpone(job, leftMs);
+  }
+
+  /** It is taken up again later, which uses up no attempt. */
+  async function postpone(job: TakenJob, ms: number): Promise<never> {
+    await job.moveToDelayed(now() + ms, job.token);
     throw new DelayedError();
   }
 
@@ -157,19 +184,19 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
         await deadLetters.removeOwnAndOlder(dispatch);
         return report(attempt, { outcome: 'delivered_before' });
       }
-      if (await burial.isBuried(attempt)) {
-        await burial.finish(attempt);
-        throw new UnrecoverableError('It was buried before');
-      }
+      if (await burial.finish(attempt)) throw new UnrecoverableError('It was buried before');
     }
-    if (job.stalledCounter > MAX_STALLED) return giveUp(attempt, STALLED);
-
-    if (await claims.isSuperseded(dispatch)) {
-      await claims.release(id, dispatch.dedup_id, job.timestamp);
+    await postponeIfEarly(taken);
+    const begun = await begin(outages, dispatch, job.token ?? '');
+    if (begun.kind === 'superseded') {
+      await claims.release(id, dispatch, job.timestamp);
       await deadLetters.removeOwn(dispatch);
       return report(attempt, { outcome: 'superseded' });
     }
-    await postponeIfEarly(taken);
+    if (begun.kind === 'wait' && !(await isOlderThan(FAILURE_HAS_ENDED_MS, job))) {
+      return postpone(taken, FAILURE_ENDS_MS);
+    }
+    if (job.stalledCounter > MAX_STALLED) return giveUp(attempt, STALLED);
     // As after a restored backup. Only where it seems so is the round trip to Redis' clock worth it.
     const seemsOld = dispatch.class === 'failure' && now() - job.timestamp > newsForMs;
     if (seemsOld && (await isOlderThan(newsForMs, job))) return giveUp(attempt, TOO_OLD);
@@ -183,9 +210,12 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     }
 
     const startedAt = now();
-    const verdict = await github.attempt(dispatch, async () => (await pace()) === 0);
-    // Back to its place in the queue, which is held until the next call may go.
-    if (verdict === 'held') throw new RateLimitError();
+    const verdict = await github.attempt(begun.dispatch, async () => (await pace()) === 0);
+    if (verdict === 'held') {
+      await standBack(attempt);
+      // Back to its place in the queue, which is held until the next call may go.
+      throw new RateLimitError();
+    }
     metrics.duration.observe({ code: verdict.code }, (now() - startedAt) / 1000);
     if (verdict.kind === 'delivered') metrics.admit(dispatch);
     return act(attempt, verdict);

@@ -1,7 +1,8 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import type { AlertMetadata } from '@flux-dispatch/routing/alert';
 import type { EventOutcome } from '@flux-dispatch/routing/outcome';
-import type { CandidateResult, EnqueueResult, Unavailable } from './enqueue.ts';
+import type { CandidateResult, EnqueueResult } from './enqueue.ts';
+import type { Unavailable } from './unavailable.ts';
 
 /** What a request to the events endpoint is answered with. The outcome decides the status. */
 export interface Answer {
@@ -34,9 +35,11 @@ export function unavailable({ reason }: Unavailable): Answer {
 export function answerEnqueue(result: EnqueueResult): Answer {
   if (result.kind === 'unavailable') return unavailable(result);
   const { results } = result;
-  const representative = results.find(({ outcome }) => outcome === 'enqueued') ?? results[0];
+  const first = (wanted: CandidateResult['outcome']) => results.find(({ outcome }) => outcome === wanted);
+  const representative = first('enqueued') ?? first('undeliverable') ?? first('no_run') ?? results[0];
   if (representative === undefined) throw new Error('An event was routed to no repository');
-  return { outcome: representative.outcome, dispatches: { results, representative } };
+  const { outcome, message } = representative;
+  return { outcome, ...(message !== undefined && { message }), dispatches: { results, representative } };
 }
 
 /** The body of an answer. */

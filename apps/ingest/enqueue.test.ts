@@ -3,7 +3,7 @@ import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import type { BulkJobOptions, Job } from 'bullmq';
 import { describe, expect, test } from 'vitest';
-import { createEnqueue, createRecover, type EnqueueDependencies } from './enqueue.ts';
+import { createEnqueue, type EnqueueDependencies } from './enqueue.ts';
 
 const ADD: Admission = { kind: 'add', eventTime: 41, now: 42_000, priority: 7, conflict: false };
 
@@ -105,6 +105,27 @@ test('of several repositories each has an outcome of its own, in their order', a
   expect(redis.added.map(({ repo }) => repo)).toEqual(['Altinn/pending', 'Altinn/new']);
 });
 
+test('a repeat has what there is to say about the dispatch that it repeats', async () => {
+  const feedback = { outcome: 'undeliverable', message: 'Install the App.' } as const;
+  const admit = async () => [{ kind: 'repeat', dispatchId: 'dead', feedback } as const];
+  expect(await createEnqueue(dependencies({}, { claims: { admit } }))([candidate('Altinn/a')])).toEqual({
+    kind: 'done',
+    results: [{ repo: 'Altinn/a', dispatch_id: 'dead', ...feedback }],
+  });
+});
+
+test('a failure says how long its outage is remembered, and a recovery takes a dispatcher that knows it', async () => {
+  const redis = dependencies();
+  const failure = { ...candidate('Altinn/a'), class: 'failure' } as const;
+  const recovery = { ...candidate('Altinn/b'), class: 'recovery', outage_confirmed: true } as const;
+  await createEnqueue(redis)([failure, recovery]);
+  expect(redis.added).toMatchObject([
+    { version: 1, class: 'failure', outage_memory: { ttl_ms: 1000, max_entries: 10, keep_ms: 10 } },
+    { version: 2, class: 'recovery', outage_confirmed: true },
+  ]);
+  expect(redis.added[1]).not.toHaveProperty('outage_memory');
+});
+
 test('its turn is the one that Redis gives it, from the time that Redis has', async () => {
   const redis = dependencies();
   await createEnqueue(redis)([candidate('Altinn/a'), { ...candidate('Altinn/b'), delay_ms: 5000 }]);
@@ -126,19 +147,6 @@ test('two sources that overwrite each other are reported', async () => {
   const redis = dependencies({}, { claims: { admit } });
   expect((await createEnqueue(redis)([candidate('Altinn/a')])).kind).toBe('done');
   expect(redis.conflicts).toEqual(['Altinn/a']);
-});
-
-test('a recovery is noted for each of its objects, or the reason why not is given', async () => {
-  const { memory, timeoutMs } = dependencies();
-  const recovery = { object_ids: ['a', 'b'], event_time: 41 };
-  const noted: unknown[] = [];
-  const claims = { recover: async (...args: unknown[]) => void noted.push(args) };
-  const deps = { memory, timeoutMs, claims };
-  expect(await createRecover({ ...deps, redis: { status: 'ready' } })(recovery)).toBeUndefined();
-  expect(noted).toEqual([[['a', 'b'], 41, memory]]);
-  expect(await createRecover({ ...deps, redis: { status: 'end' } })(recovery)).toMatchObject({
-    reason: expect.stringContaining('No connection to Redis'),
-  });
 });
 
 describe('unavailable', () => {

@@ -1,44 +1,41 @@
 import type { Admission, Claims, Memory } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
-import { redisUnavailable } from '@flux-dispatch/queue/redis';
-import { failureText } from '@flux-dispatch/queue/refusals';
-import type { DispatchCandidate, Recovery } from '@flux-dispatch/routing/candidate';
+import type { Feedback } from '@flux-dispatch/queue/feedback';
+import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Headroom } from './headroom.ts';
+import { orUnavailable, type Unavailable } from './unavailable.ts';
 
 /** What happened to one candidate. The id of a repeat is that of the dispatch that it repeats. */
 export type CandidateResult =
   | {
       readonly repo: string;
-      readonly outcome: 'enqueued' | DispatchCandidate['repeat'];
+      readonly outcome: 'enqueued' | Repeated;
       readonly dispatch_id: string;
+      /** What the team is to do about the dispatch that this repeats, in one line. */
+      readonly message?: string;
     }
-  | { readonly repo: string; readonly outcome: 'stale'; readonly dispatch_id?: undefined };
+  | {
+      readonly repo: string;
+      readonly outcome: 'stale' | 'not_routed';
+      readonly dispatch_id?: undefined;
+      /** Why it is not routed. */
+      readonly message?: string;
+    };
 
-/**
- * `unavailable`: nothing is promised, and the client must send the event again. The event may be queued all the same;
- * then the second try is a duplicate.
- */
+/** What a repeat comes to. */
+export type Repeated = DispatchCandidate['repeat'] | Feedback['outcome'];
+
 export type EnqueueResult =
   | { readonly kind: 'done'; readonly results: readonly CandidateResult[] }
   | Unavailable;
 
-export interface Unavailable {
-  readonly kind: 'unavailable';
-  readonly reason: string;
-}
-
-export interface RecoverDependencies {
-  readonly redis: Pick<Redis, 'status'>;
-  readonly claims: Pick<Claims, 'recover'>;
+export interface EnqueueDependencies {
   readonly memory: Memory;
   /** Milliseconds. */
   readonly timeoutMs: number;
-}
-
-export interface EnqueueDependencies extends Omit<RecoverDependencies, 'redis' | 'claims'> {
   readonly redis: Pick<Redis, 'status' | 'wait'>;
   readonly queue: Pick<Queue<Dispatch>, 'addBulk'>;
   readonly claims: Pick<Claims, 'admit'>;
@@ -83,7 +80,9 @@ export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
     const results = admitted.map(([candidate, admission]): CandidateResult => {
       const { repo, repeat } = candidate;
       if (admission.kind === 'stale') return { repo, outcome: 'stale' };
-      if (admission.kind === 'repeat') return { repo, outcome: repeat, dispatch_id: admission.dispatchId };
+      if (admission.kind === 'repeat') {
+        return { repo, dispatch_id: admission.dispatchId, ...(admission.feedback ?? { outcome: repeat }) };
+      }
       if (admission.kind === 'full') throw new Error('An event was refused although there is room');
       if (admission.conflict) onConflict(candidate);
       const holder = holders.get(candidate);
@@ -96,41 +95,16 @@ export function createEnqueue(dependencies: EnqueueDependencies): Enqueue {
   return candidates => orUnavailable(redis, timeoutMs, () => claimAndAdd(candidates));
 }
 
-/** Notes a success that no dispatch is wanted for. Never rejects. */
-export type Recover = (recovery: Recovery) => Promise<Unavailable | undefined>;
-
-export function createRecover({ redis, claims, memory, timeoutMs }: RecoverDependencies): Recover {
-  return ({ object_ids, event_time }) =>
-    orUnavailable(redis, timeoutMs, async () => {
-      await claims.recover(object_ids, event_time, memory);
-      return undefined;
-    });
-}
-
-/** What `work` gives, unless Redis is away, takes longer than `timeoutMs` or refuses it. */
-async function orUnavailable<T>(
-  redis: Pick<Redis, 'status'>,
-  timeoutMs: number,
-  work: () => Promise<T>,
-): Promise<T | Unavailable> {
-  const away = redisUnavailable(redis);
-  if (away !== undefined) return { kind: 'unavailable', reason: away };
-  try {
-    const result = await within(timeoutMs, work());
-    if (result !== 'timeout') return result;
-    return { kind: 'unavailable', reason: `Redis did not answer within ${timeoutMs} ms` };
-  } catch (error) {
-    return { kind: 'unavailable', reason: failureText(error) };
-  }
-}
-
 function jobOf(candidate: DispatchCandidate, { eventTime, now, priority }: News, id: string, memory: Memory) {
   const { dedup_id, stream_id, object_id, repo, event_type, class: reasonClass, claim, payload } = candidate;
+  const { outage_confirmed } = candidate;
   const dispatch: Dispatch = {
-    version: 1,
+    version: reasonClass === 'recovery' ? 2 : 1,
     ...{ dedup_id, object_id, repo, event_type, class: reasonClass },
     ...(candidate.remembered && { stream_id }),
     claim: { ...claim, max_delivered: memory.DEDUP_MAX_ENTRIES },
+    ...(reasonClass === 'failure' && { outage_memory: outageMemory(memory) }),
+    ...(outage_confirmed !== undefined && { outage_confirmed }),
     event_time: eventTime,
     accepted_at: now,
     payload: { ...payload, dispatch_id: id },
@@ -138,18 +112,11 @@ function jobOf(candidate: DispatchCandidate, { eventTime, now, priority }: News,
   return dispatchJob(dispatch, { priority, delayMs: candidate.delay_ms });
 }
 
-type News = Extract<Admission, { kind: 'add' }>;
-
-/** Resolves or rejects as `work` does, or resolves to 'timeout' where that takes longer than `ms`. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T | 'timeout'> {
-  const { promise: timeout, resolve } = Promise.withResolvers<'timeout'>();
-  const timer = setTimeout(resolve, ms, 'timeout');
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
+function outageMemory({ DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP }: Memory): Dispatch['outage_memory'] {
+  return { ttl_ms: DEDUP_TTL, max_entries: DEDUP_MAX_ENTRIES, keep_ms: DEDUP_KEEP };
 }
+
+type News = Extract<Admission, { kind: 'add' }>;
 
 /** Pairs each entry of `left` with that of `right`. @throws where `right` is shorter */
 function zip<A, B>(left: readonly A[], right: readonly B[]): (readonly [A, B])[] {

@@ -5,14 +5,16 @@ import type Koa from 'koa';
 import { type Answer, answerEnqueue, unavailable } from './answer.ts';
 import { authenticate, cannotBeValid, signatureFault } from './authenticate.ts';
 import { discard, readBody } from './body.ts';
-import type { Enqueue, Recover } from './enqueue.ts';
+import type { Enqueue } from './enqueue.ts';
 import type { IngestMetrics } from './metrics.ts';
+import type { EnqueueRecovery, Recover } from './recover.ts';
 
 export interface HandleDependencies {
   readonly config: DecideConfig & { readonly ALLOW_UNSIGNED: boolean; readonly MAX_BODY_BYTES: number };
   /** The tokens that events are signed with. */
   readonly tokens: () => Promise<readonly Buffer[]>;
   readonly enqueue: Enqueue;
+  readonly enqueueRecovery: EnqueueRecovery;
   readonly recover: Recover;
   readonly metrics: Pick<IngestMetrics, 'received' | 'reasonLabel'>;
 }
@@ -20,7 +22,7 @@ export interface HandleDependencies {
 /** `verify → parse → decide → enqueue`: the first step that has an answer ends it. */
 export async function handleEvent(
   request: Koa.Request,
-  { config, tokens, enqueue, recover, metrics }: HandleDependencies,
+  { config, tokens, enqueue, enqueueRecovery, recover, metrics }: HandleDependencies,
 ): Promise<Answer> {
   const signature = request.get(SIGNATURE_HEADER);
   if (cannotBeValid(signature, config) && (request.length ?? 0) <= config.MAX_BODY_BYTES) {
@@ -44,7 +46,15 @@ export async function handleEvent(
     const away = await recover(decision.recovery);
     if (away) return { ...unavailable(away), about };
   }
-  if (decision.kind !== 'enqueue') return { outcome: decision.outcome, message: decision.message, about };
-
-  return { ...answerEnqueue(await enqueue(decision.candidates)), about };
+  switch (decision.kind) {
+    case 'skip':
+    case 'reject':
+      return { outcome: decision.outcome, message: decision.message, about };
+    case 'recover':
+      return { ...answerEnqueue(await enqueueRecovery(decision)), about };
+    case 'enqueue':
+      return { ...answerEnqueue(await enqueue(decision.candidates)), about };
+    default:
+      return decision satisfies never;
+  }
 }

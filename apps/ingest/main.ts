@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { createOutages } from '@flux-dispatch/queue/outages';
 import { connectFailFast } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
 import { createRefusalLog } from '@flux-dispatch/queue/refusals';
@@ -10,9 +11,10 @@ import { createRegistry } from '@flux-dispatch/runtime/metrics';
 import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { parseIngestConfig } from './config.ts';
-import { createEnqueue, createRecover } from './enqueue.ts';
+import { createEnqueue } from './enqueue.ts';
 import { watchHeadroom } from './headroom.ts';
 import { createIngestMetrics } from './metrics.ts';
+import { createEnqueueRecovery, createRecover } from './recover.ts';
 import { reportConflict } from './report.ts';
 import { createIngestApp } from './server.ts';
 import { tokenFile } from './token.ts';
@@ -45,16 +47,19 @@ await runProcess('ingest', parseIngestConfig(process.env), async running => {
 
   // Disposed in reverse: the events under way are answered first, and the probes answer until the end.
   const ops = stack.use(await listenOps(config.METRICS_ADDR, probes, registry));
-  const recording = { memory: config, timeoutMs: config.QUEUE_TIMEOUT };
+  const recording = { redis, memory: config, timeoutMs: config.QUEUE_TIMEOUT };
+  const enqueue = createEnqueue({
+    ...recording,
+    ...{ queue, claims, headroom, waitReplicas: config.REDIS_WAIT_REPLICAS, newId: randomUUID },
+    onConflict: candidate => reportConflict(candidate, metrics, log),
+  });
+  const outages = createOutages(redis, config.QUEUE_PREFIX);
   const app = createIngestApp({
     config,
     tokens: config.HMAC_TOKEN_PATH ? tokenFile(config.HMAC_TOKEN_PATH, log) : async () => [],
-    enqueue: createEnqueue({
-      ...recording,
-      ...{ redis, queue, claims, headroom, waitReplicas: config.REDIS_WAIT_REPLICAS, newId: randomUUID },
-      onConflict: candidate => reportConflict(candidate, metrics, log),
-    }),
-    recover: createRecover({ ...recording, redis, claims }),
+    enqueue,
+    enqueueRecovery: createEnqueueRecovery({ ...recording, outages, enqueue }),
+    recover: createRecover({ ...recording, claims }),
     probes,
     metrics,
     log,

@@ -17,11 +17,13 @@ function about(metadata: Record<string, string>, reason = 'ReconciliationSucceed
   return { event: parsed.event, alert: readAlert(parsed.event, DEFAULT_ROUTING) };
 }
 
-const [NEW, REPEAT, LIMITED, STALE]: CandidateResult[] = [
+const [NEW, REPEAT, LIMITED, STALE, DEAD, SILENT]: CandidateResult[] = [
   { repo: 'Altinn/new', outcome: 'enqueued', dispatch_id: 'id-1' },
   { repo: 'Altinn/repeat', outcome: 'duplicate', dispatch_id: 'id-2' },
   { repo: 'Altinn/limited', outcome: 'rate_limited', dispatch_id: 'id-3' },
   { repo: 'Altinn/stale', outcome: 'stale' },
+  { repo: 'Altinn/dead', outcome: 'undeliverable', dispatch_id: 'id-5', message: 'Install the App.' },
+  { repo: 'Altinn/silent', outcome: 'no_run', dispatch_id: 'id-6', message: 'No workflow listens.' },
 ] as const;
 const done = (...results: (CandidateResult | undefined)[]): Answer => ({
   ...answerEnqueue({ kind: 'done', results: results.filter(result => result !== undefined) }),
@@ -44,6 +46,14 @@ describe('logAnswer', () => {
     expect(linesOf(done(NEW, STALE))).toEqual([
       { ...event, level: 'info', ...NEW, status: 202 },
       { ...event, level: 'info', ...STALE, status: 202 },
+    ]);
+  });
+
+  test('what the team has to change is a warning, with the message', () => {
+    const { message: detail, ...dead } = DEAD ?? {};
+    expect(linesOf(done(DEAD, REPEAT))).toEqual([
+      { ...event, level: 'warn', ...dead, status: 422, detail },
+      { ...event, level: 'warn', ...REPEAT, status: 422 },
     ]);
   });
 
@@ -85,6 +95,7 @@ describe('countAnswer', () => {
   test.each<[string, Answer, hits: number | undefined, signatureFailures: number]>([
     ['enqueued', done(NEW, REPEAT, LIMITED, STALE), 2, 0],
     ['enqueued', done(NEW), 0, 0],
+    ['undeliverable', done(DEAD, SILENT), 2, 0],
     ['stale', done(STALE), 0, 0],
     ['not_routed', { outcome: 'not_routed', about: about({}) }, undefined, 0],
     ['invalid_signature', { outcome: 'invalid_signature' }, undefined, 1],
@@ -99,13 +110,4 @@ describe('countAnswer', () => {
     );
     expect((await metrics.signatureFailures.get()).values[0]?.value).toBe(signatureFailures);
   });
-});
-
-test.each([
-  ['the first that is enqueued', [REPEAT, NEW], 'enqueued', 'id-1'],
-  ['else the first', [REPEAT, STALE], 'duplicate', 'id-2'],
-  ['also where that has no id', [STALE, REPEAT], 'stale', undefined],
-])('an event is named after %s', (_, results, outcome, id) => {
-  const answer = done(...results);
-  expect([answer.outcome, answer.dispatches?.representative.dispatch_id]).toEqual([outcome, id]);
 });

@@ -2,6 +2,7 @@ import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import { truncate } from '@flux-dispatch/routing/text';
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Answer } from './answer.ts';
+import type { CandidateResult } from './enqueue.ts';
 import type { IngestMetrics } from './metrics.ts';
 
 /** Counts what became of a request to the events endpoint. */
@@ -9,11 +10,19 @@ export function countAnswer(metrics: IngestMetrics, { outcome, about, dispatches
   metrics.events.inc({ outcome });
   if (outcome === 'invalid_signature') metrics.signatureFailures.inc();
   if (!about || !dispatches) return;
-  const repeats = dispatches.results.filter(
-    result => result.outcome === 'duplicate' || result.outcome === 'rate_limited',
-  );
+  const repeats = dispatches.results.filter(result => IS_REPEAT[result.outcome]);
   metrics.dedupHits.inc({ reason: metrics.reasonLabel(about.event.reason) }, repeats.length);
 }
+
+const IS_REPEAT: Readonly<Record<CandidateResult['outcome'], boolean>> = {
+  duplicate: true,
+  rate_limited: true,
+  undeliverable: true,
+  no_run: true,
+  enqueued: false,
+  stale: false,
+  not_routed: false,
+};
 
 /** Logs one line for each event; if it was routed to several repositories, one for each of them. */
 export function logAnswer(log: Logger, answer: Answer, status: number, remote: string): void {
@@ -26,7 +35,9 @@ export function logAnswer(log: Logger, answer: Answer, status: number, remote: s
   };
   const level = status >= 500 ? 'error' : status >= 400 ? 'warn' : 'info';
   if (dispatches) {
-    for (const result of dispatches.results) log[level]({ ...result, ...event, status }, 'Event');
+    for (const { message: detail, ...result } of dispatches.results) {
+      log[level]({ ...result, ...event, status, ...(detail !== undefined && { detail }) }, 'Event');
+    }
     return;
   }
   const repo = about && brief(about.alert.dispatch_repo ?? '');

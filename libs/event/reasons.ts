@@ -1,5 +1,8 @@
-/** Whether an event tells of a deployment that worked, or of one that did not. */
-export type ReasonClass = 'success' | 'failure';
+/** Whether an event reports a deployment that worked, or one that did not. */
+export type EventClass = 'success' | 'failure';
+
+/** What a dispatch is about. A recovery is the first success after an outage. */
+export type ReasonClass = EventClass | 'recovery';
 
 /** The success that counts only where an Alert names it in `dispatch_reasons`. */
 export const OPTIONAL_SUCCESS_REASON = 'TestSucceeded';

@@ -1,21 +1,22 @@
 -- Asks, before an enqueue, whether an event is news. What it answers with 'add' goes on to BullMQ's enqueue, whose SET NX
 -- of the claim stays the only gate: the same event at two replicas at once is 'add' for both, and one job.
 -- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: stream, 4: streams by when they were last seen (ms),
---      5: time of each object's newest success (s), 6: objects by when they last had one (ms), 7: turns, 8: jobs that wait,
---      by priority
+--      5: time of each object's newest success (s), 6: objects by when they were last seen (ms), 7: turns, 8: jobs that
+--      wait, by priority, 9: feedback
 -- ARGV 1: dedup id, 2: stream id, 3: object id, 4: class, 5: time of the event (s; empty: unknown), 6: 1 where a delivered
 --      dispatch is remembered for as long as its stream, 7: how long a stream is remembered (ms), 8: how many are, 9: how
---      long one is kept however many there are (ms), 10: prefix of stream keys, 11: repository, 12: the last priority, 13: 1 where Redis has
---      no room for another dispatch
+--      long one is kept however many there are (ms), 10: prefix of stream keys, 11: prefix of the keys of outages, 12: prefix of
+--      job keys, 13: repository, 14: the last priority, 15: 1 where Redis has no room for another dispatch
 -- Returns {'add', time of the event (s), now (ms), priority, 1 where two sources overwrite each other}, {'repeat', id of the
--- dispatch that it repeats}, {'stale'} or {'full'}.
+-- dispatch that it repeats, feedback on that (empty: none)}, {'stale'} or {'full'}.
 --
 -- A stream is a hash. `newest` and `time` are the dedup id and the time of its newest enqueued event. Under its dedup id stands
 -- each event that is remembered, of a success stream the newest alone: its time and, once delivered, its dispatch id.
 -- `previous`, `turned`, `turns` and `warned` tell whether two sources overwrite each other.
 
-local claim, delivered, stream, streams, healthy, objects, turns, waiting = unpack(KEYS)
-local id, stream_id, object, class, timestamp, remembered, memory, max, keep, prefix, jobs, repo, last, full = unpack(ARGV)
+local claim, delivered, stream, streams, healthy, objects, turns, waiting, feedback = unpack(KEYS)
+local id, stream_id, object, class, timestamp, remembered, memory, max, keep = unpack(ARGV)
+local prefix, outages, jobs, repo, last, full = unpack(ARGV, 10)
 memory, max, keep, last = tonumber(memory), tonumber(max), tonumber(keep), tonumber(last)
 local at = event_time(timestamp)
 
@@ -34,21 +35,28 @@ if ttl ~= -2 and not entry then
 end
 
 -- A success repeats what its stream holds unless something else has been deployed since, a failure unless its object has
--- recovered since.
+-- recovered since. The recovery from an outage happens once.
 local known = entry or ttl ~= -2
 if class == 'success' then
   known = known and (not newest_id or newest_id == id)
 else
   known = known and not (success and entry_time and entry_time < success and success <= at)
 end
-if not known and newest_time and at < newest_time then return { 'stale' } end
+-- Each outage has its recovery, in whichever order they are reported.
+if not known and class ~= 'recovery' and newest_time and at < newest_time then return { 'stale' } end
 
 -- Only now: an event that has been overtaken says nothing about how things are.
-if class == 'success' then at = recovered(healthy, objects, object, at, memory, max, keep) end
+if class == 'success' then at = recovered(healthy, objects, object, at, outages, memory, max, keep) end
 
 local function see()
   redis.call('PEXPIRE', stream, memory)
   redis.call('ZADD', streams, now, stream_id)
+end
+
+-- The dispatch has come to its end, so there may be something to say about it.
+local function repeats(dispatch)
+  see()
+  return { 'repeat', dispatch, redis.call('GET', feedback) or '' }
 end
 
 if known then
@@ -59,13 +67,9 @@ if known then
       redis.call('HSET', stream, 'newest', newest_id or id, 'time', newest_time or entry_time or at)
       redis.call('HSET', stream, id, (entry_time or at) .. ' ' .. dispatch_id)
     end
-    see()
-    return { 'repeat', dispatch_id }
+    return repeats(dispatch_id)
   end
-  if ttl == -2 and dispatch_id ~= '' then
-    see()
-    return { 'repeat', dispatch_id }
-  end
+  if ttl == -2 and dispatch_id ~= '' then return repeats(dispatch_id) end
 end
 
 -- It is new, or pending, or was not delivered.
@@ -112,22 +116,8 @@ end
 see()
 for _, forgotten in ipairs(forget(streams, memory, max, keep)) do redis.call('DEL', prefix .. forgotten) end
 
--- Repositories take turns: a dispatch goes to the turn after the newest one of its repository, but to none that is over. What
--- was redriven has the last priority, behind every turn. When nothing else waits, turns start over, or a repository that
--- dispatches one after another would be held back for it later. But what was admitted a moment ago may not be in the queue yet:
--- it is there once it has its claim.
-local UNDER_WAY_MS = 2000
-local head = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')[2]
-local first = head and math.floor(head / 0x100000000) or last
-local newest_turn, current, given_at, given = unpack(redis.call('HMGET', turns, repo, 'current', 'given_at', 'given'))
-local arrived = given and redis.call('EXISTS', string.sub(claim, 1, -1 - #id) .. given) == 1
-if first >= last and (arrived or now - (tonumber(given_at) or 0) > UNDER_WAY_MS) then
-  redis.call('DEL', turns)
-  newest_turn, current = nil, nil
-end
--- A dispatch that is tried again, in the turn that it had, does not set the turns back.
-local turn = math.max(tonumber(current) or 1, first < last and first or 1)
-local priority = math.min(math.max(turn, (tonumber(newest_turn) or 0) + 1), last - 1)
 -- What is pending has its turn.
-if not pending then redis.call('HSET', turns, repo, priority, 'current', turn, 'given_at', now, 'given', id) end
+local priority = next_turn(turns, waiting, repo, last, claim, id, not pending)
+-- What was said about the dispatch before it does not count any more.
+if not pending then redis.call('DEL', feedback) end
 return { 'add', at, now, priority, conflict }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Dispatch } from './dispatch.ts';
 import { LAST_PRIORITY } from './dispatch-queue.ts';
+import { type Feedback, readFeedback, writeFeedback } from './feedback.ts';
 import { claimKeys } from './keys.ts';
 import { defineScript } from './script.ts';
 
@@ -24,23 +25,31 @@ export interface Claims {
    */
   settleDelivered(jobId: string, dispatch: Dispatch): Promise<number>;
   /**
-   * Keeps the claim of a dead dispatch for `cooldownMs`; 0 ends it at once.
-   * @param run when the job that ends was queued, in milliseconds since the epoch. If it was queued again since, its claim stays
+   * Keeps the claim of a dead dispatch for its cooldown, and answers repeats of its event with the reason as long. A claim that
+   * is not its own, or that it got again since, stays.
    */
-  settleDead(jobId: string, dedupId: string, cooldownMs: number, run?: number): Promise<void>;
+  settleDead(jobId: string, dedupId: string, death: DeadClaim): Promise<void>;
   /**
    * Ends the claim of a dispatch that is not to be sent any more.
    * @param run when the job that ends was queued, in milliseconds since the epoch. Queued again since, it keeps its claim
    */
-  release(jobId: string, dedupId: string, run: number): Promise<void>;
+  release(jobId: string, dispatch: Dispatch, run: number): Promise<void>;
   /** Ends a claim that a dead dispatch still holds for its cooldown. Any other claim stays. */
   endCooldown(dedupId: string): Promise<void>;
+  /** Ends the claim of this dispatch once it has ended, so that it can be enqueued again. Any other claim stays. */
+  reopen(jobId: string, dedupId: string): Promise<void>;
+  /**
+   * Answers repeats of a delivered dispatch with what was found out about its missing workflow run. Does nothing where another
+   * dispatch stands for the same events by now, or this one is on the queue again.
+   * @param ttlMs for how long, in milliseconds
+   */
+  noteNoRun(dispatch: Dispatch, finding: string, ttlMs: number): Promise<void>;
+  /** A workflow run of this dispatch was seen: repeats are plain repeats again. */
+  noteRun(dispatch: Dispatch): Promise<void>;
   /** Whether this job was delivered before: its worker died between GitHub's answer and the end of the job. */
   isDelivered(jobId: string, dedupId: string): Promise<boolean>;
   /** Which dispatch holds a claim, or did until it was delivered, and what has become of it. */
   holder(dispatch: Remembered): Promise<Holder | undefined>;
-  /** Whether this is a failure of an object that has recovered since. */
-  isSuperseded(dispatch: Dispatch): Promise<boolean>;
   /** The number of streams that are remembered. */
   countStreams(): Promise<number>;
 }
@@ -51,6 +60,18 @@ export type Remembered = { readonly dedup_id: string; readonly stream_id?: strin
 export interface Holder {
   readonly id: string;
   readonly state: 'pending' | 'delivered' | 'dead';
+}
+
+/** How the claim of a dead dispatch goes on. */
+export interface DeadClaim {
+  /** For how long it stays, in milliseconds; 0: it ends at once. */
+  readonly cooldownMs: number;
+  /** When the job that ends was queued, in milliseconds since the epoch. If it was queued again since, its claim stays. */
+  readonly run?: number;
+  /** Why it died, and what to do about it. */
+  readonly reason?: string;
+  /** The object that it is a failure of: ends the attempt at it. Nothing where it is none. */
+  readonly failureOf?: string | undefined;
 }
 
 export interface AdmitRequest {
@@ -86,40 +107,55 @@ export type Admission =
       /** Whether two sources overwrite each other in the stream. True once an hour while they do. */
       readonly conflict: boolean;
     }
-  | { readonly kind: 'repeat'; readonly dispatchId: string }
+  | {
+      readonly kind: 'repeat';
+      readonly dispatchId: string;
+      /** What the team is to hear about that dispatch. */
+      readonly feedback?: Feedback;
+    }
   | { readonly kind: 'stale' }
   | { readonly kind: 'full' };
 
 type AdmitReply =
   | ['add', eventTime: number, now: number, priority: number, conflict: 0 | 1]
-  | ['repeat', dispatchId: string]
+  | ['repeat', dispatchId: string, feedback: string]
   | ['stale']
   | ['full'];
 
 export function createClaims(redis: Redis, prefix: string): Claims {
   const keys = claimKeys(prefix);
-  const admitOne = defineScript<AdmitReply>(redis, 'memory.lua', 'admit.lua');
+  const admitOne = defineScript<AdmitReply>(redis, 'memory.lua', 'turns.lua', 'admit.lua');
   const recoverOne = defineScript<null>(redis, 'memory.lua', 'recover.lua');
-  const settleClaim = defineScript<number>(redis, 'settle.lua');
-  const claimHolder = defineScript<[id: string, state: Holder['state']] | null>(redis, 'holder.lua');
+  const settleClaim = defineScript<number>(redis, 'outages.lua', 'settle.lua');
+  const findHolder = defineScript<[id: string, state: Holder['state']] | null>(
+    redis,
+    'holder.lua',
+    'find-holder.lua',
+  );
   const endCooldown = defineScript<null>(redis, 'end-cooldown.lua');
+  const reopen = defineScript<null>(redis, 'reopen.lua');
+  const noteNoRun = defineScript<null>(redis, 'holder.lua', 'note-no-run.lua');
+  const noteRun = defineScript<null>(redis, 'holder.lua', 'note-run.lua');
 
   async function admit(request: AdmitRequest, memory: Memory, isFull: boolean): Promise<Admission> {
     const { dedup_id, stream_id, object_id, repo, event_time, remembered } = request;
     const names = [keys.claim(dedup_id), keys.delivered, keys.stream(stream_id), keys.streams];
-    names.push(keys.healthy, keys.objects, keys.turns, keys.waiting);
+    names.push(keys.healthy, keys.objects, keys.turns, keys.waiting, keys.feedback(dedup_id));
     const values = [dedup_id, stream_id, object_id, request.class, event_time ?? '', remembered ? 1 : 0];
     const { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP } = memory;
     const limits = [DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
+    const prefixes = [keys.streamPrefix, keys.outagesPrefix, keys.job('')];
     const turn = [repo.toLowerCase(), LAST_PRIORITY, isFull ? 1 : 0];
-    const reply = await admitOne(names, [...values, ...limits, keys.streamPrefix, keys.job(''), ...turn]);
+    const reply = await admitOne(names, [...values, ...limits, ...prefixes, ...turn]);
     switch (reply[0]) {
       case 'add': {
         const [, eventTime, now, priority, conflict] = reply;
         return { kind: 'add', eventTime, now, priority, conflict: conflict === 1 };
       }
-      case 'repeat':
-        return { kind: 'repeat', dispatchId: reply[1] };
+      case 'repeat': {
+        const feedback = readFeedback(reply[2]);
+        return { kind: 'repeat', dispatchId: reply[1], ...(feedback && { feedback }) };
+      }
       case 'stale':
         return { kind: 'stale' };
       case 'full':
@@ -129,40 +165,64 @@ export function createClaims(redis: Redis, prefix: string): Claims {
     }
   }
 
-  async function holder({ dedup_id, stream_id = '' }: Remembered): Promise<Holder | undefined> {
-    const names = [keys.claim(dedup_id), keys.delivered, keys.stream(stream_id)];
-    const held = await claimHolder(names, [dedup_id]);
+  /** What says which dispatch holds a claim. */
+  const holdingKeys = ({ dedup_id, stream_id = '' }: Remembered) => [
+    ...[keys.claim(dedup_id), keys.delivered, keys.stream(stream_id)],
+  ];
+
+  async function holder(dispatch: Remembered): Promise<Holder | undefined> {
+    const held = await findHolder(holdingKeys(dispatch), [dispatch.dedup_id]);
     return held === null ? undefined : { id: held[0], state: held[1] };
   }
 
-  async function settleDead(jobId: string, dedupId: string, cooldownMs: number, run?: number) {
+  const settledKeys = (jobId: string, dedupId: string, streamId = '', failureOf = '') => [
+    ...[keys.claim(dedupId), keys.delivered, keys.job(jobId), keys.stream(streamId), keys.streams],
+    ...[keys.feedback(dedupId), keys.outages(failureOf)],
+  ];
+
+  async function settleDead(jobId: string, dedupId: string, death: DeadClaim) {
+    const { cooldownMs, run, reason, failureOf } = death;
+    const feedback = reason === undefined ? '' : writeFeedback({ outcome: 'undeliverable', message: reason });
     // No stream: nothing is written into it.
-    const names = [keys.claim(dedupId), keys.delivered, keys.job(jobId), keys.stream(''), keys.streams];
-    await settleClaim(names, [jobId, dedupId, cooldownMs, 'dead', run ?? '', 0, '', '']);
+    const values = [jobId, dedupId, cooldownMs, 'dead', run ?? '', 0, '', '', feedback];
+    const isFailure = failureOf === undefined ? 0 : 1;
+    await settleClaim(settledKeys(jobId, dedupId, undefined, failureOf), [...values, isFailure]);
   }
 
   return {
     admit: (requests, memory, isFull) => Promise.all(requests.map(request => admit(request, memory, isFull))),
     async recover(objectIds, eventTime, { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP }) {
-      const values = [eventTime ?? '', DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP];
+      const values = [eventTime ?? '', DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP, keys.outagesPrefix];
       await Promise.all(objectIds.map(id => recoverOne([keys.healthy, keys.objects], [id, ...values])));
     },
-    async settleDelivered(jobId, { dedup_id, claim, stream_id, event_time }) {
-      const names = [
-        keys.claim(dedup_id),
-        keys.delivered,
-        keys.job(jobId),
-        keys.stream(stream_id ?? ''),
-        keys.streams,
-      ];
+    async settleDelivered(jobId, dispatch) {
+      const { dedup_id, claim, stream_id, event_time } = dispatch;
       const values = [jobId, dedup_id, claim.delivered_ttl_ms, 'delivered', ''];
       const memory = stream_id === undefined ? [0, '', ''] : [1, event_time, stream_id];
-      return await settleClaim(names, [...values, ...memory]);
+      const failureOf = failedObject(dispatch);
+      const isFailure = failureOf === undefined ? 0 : 1;
+      const names = settledKeys(jobId, dedup_id, stream_id, failureOf);
+      return await settleClaim(names, [...values, ...memory, '', isFailure]);
     },
     settleDead,
-    release: (jobId, dedupId, run) => settleDead(jobId, dedupId, 0, run),
+    release: (jobId, dispatch, run) =>
+      settleDead(jobId, dispatch.dedup_id, { cooldownMs: 0, run, failureOf: failedObject(dispatch) }),
     async endCooldown(dedupId) {
-      await endCooldown([keys.claim(dedupId), keys.delivered], [dedupId]);
+      await endCooldown([keys.claim(dedupId), keys.delivered, keys.feedback(dedupId)], [dedupId]);
+    },
+    async reopen(jobId, dedupId) {
+      await reopen([keys.claim(dedupId), keys.delivered, keys.feedback(dedupId)], [dedupId, jobId]);
+    },
+    async noteNoRun(dispatch, finding, ttlMs) {
+      const { dedup_id, payload } = dispatch;
+      const feedback = writeFeedback({ outcome: 'no_run', message: finding });
+      const values = [dedup_id, payload.dispatch_id, feedback, ttlMs];
+      await noteNoRun([...holdingKeys(dispatch), keys.feedback(dedup_id)], values);
+    },
+    async noteRun(dispatch) {
+      const { dedup_id, payload } = dispatch;
+      const names = [...holdingKeys(dispatch), keys.feedback(dedup_id)];
+      await noteRun(names, [dedup_id, payload.dispatch_id]);
     },
     holder,
     async isDelivered(jobId, dedupId) {
@@ -171,10 +231,11 @@ export function createClaims(redis: Redis, prefix: string): Claims {
       const held = await holder({ dedup_id: dedupId });
       return held?.id === jobId && held.state === 'delivered';
     },
-    async isSuperseded({ class: reasonClass, object_id, event_time }) {
-      if (reasonClass !== 'failure') return false;
-      return Number(await redis.hget(keys.healthy, object_id)) > event_time;
-    },
     countStreams: () => redis.zcard(keys.streams),
   };
+}
+
+/** The object that a dispatch is a failure of; undefined where it is none. */
+export function failedObject({ class: reasonClass, object_id }: Dispatch): string | undefined {
+  return reasonClass === 'failure' ? object_id : undefined;
 }

@@ -56,8 +56,8 @@ export interface DeadLetters {
    * @throws {GaveUpWaiting} when the entry is being parked or redriven for more than 30 s
    */
   bury(name: string, death: Death, now: number): Promise<{ written: boolean }>;
-  /** Whether this death has its entry already. */
-  isBuried(death: Pick<Death, 'dispatch_id' | 'dedup_id' | 'run'>): Promise<boolean>;
+  /** Why, where this death has its entry already: the reason in one line. */
+  reasonOf(death: Pick<Death, 'dispatch_id' | 'dedup_id' | 'run'>): Promise<string | undefined>;
   /**
    * Removes the entry of a dispatch, if it has one. That of another with the same dedup id stays. Waits for an entry that
    * is being parked or redriven.
@@ -125,8 +125,9 @@ export function openDeadLetters(redis: Redis, prefix: string, log: Logger): Dead
 
   return {
     queue,
-    async isBuried(death) {
-      return isOf((await read(entryId(death))).entry, death);
+    async reasonOf(death) {
+      const { entry } = await read(entryId(death));
+      return entry && isOf(entry, death) ? deathReason(entry) : undefined;
     },
     async bury(name, { before, ...death }, now) {
       const id = entryId(death);

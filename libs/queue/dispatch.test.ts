@@ -49,6 +49,19 @@ describe('a dispatch', () => {
     expect(parseDispatch(queued(truncated))).toEqual({ ok: true, dispatch: truncated });
   });
 
+  test('of a failure or a recovery too', () => {
+    const { payload } = DISPATCH;
+    const outage = { id: 'outage-1', since: '2026-03-05T12:00:00Z', duration_seconds: 90 };
+    const flux = { ...payload.flux, class: 'recovery', outage };
+    for (const other of [
+      { class: 'failure', outage_memory: { ttl_ms: 1000, max_entries: 10, keep_ms: 0 } },
+      { version: 2, class: 'recovery', outage_confirmed: false, payload: { ...payload, flux } },
+    ]) {
+      const dispatch = { ...DISPATCH, ...other };
+      expect(parseDispatch(queued(dispatch))).toEqual({ ok: true, dispatch });
+    }
+  });
+
   test('of a newer ingest keeps the fields that this version does not know: GitHub is to get them', () => {
     const { claim, payload } = DISPATCH;
     const newer = {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+const reasonClass = z.enum(['success', 'failure', 'recovery']);
+
 /**
  * What a workflow finds in `github.event.client_payload`. GitHub takes at most 10 keys at the top level: these are 9.
  */
@@ -20,7 +22,21 @@ export const clientPayloadSchema = z.object({
     severity: z.string(),
     timestamp: z.string(),
     /** Absent in what an older ingest queued. */
-    class: z.enum(['success', 'failure']).optional(),
+    class: reasonClass.optional(),
+    /**
+     * Of a failure, and of the recovery from it: the outage of the object. A failure gets it when it is sent, and is queued
+     * without.
+     */
+    outage: z
+      .object({
+        /** The same for each failure of an outage, and for its recovery. */
+        id: z.string(),
+        /** When the failure that opened it happened. */
+        since: z.iso.datetime(),
+        /** Of a recovery: how long it lasted. */
+        duration_seconds: z.number().int().optional(),
+      })
+      .optional(),
     origin_revision: z.string(),
     cluster: z.string(),
     controller: z.string(),
@@ -31,18 +47,14 @@ export const clientPayloadSchema = z.object({
 
 export type ClientPayload = z.infer<typeof clientPayloadSchema>;
 
-/**
- * A dispatch on the queue: the contract between ingest and dispatcher, which are deployed separately and parse it on
- * both sides. A field may be added as optional; any other change takes a new `version`.
- */
-export const dispatchSchema = z.object({
-  version: z.literal(1),
+const anyDispatch = z.object({
+  version: z.literal([1, 2]),
   /** The SHA-256 that BullMQ's deduplication claims for this dispatch, in hex. */
   dedup_id: z.string().regex(/^[0-9a-f]{64}$/),
   /** `owner/name`, in the team's spelling. */
   repo: z.string().min(1),
   event_type: z.string().min(1),
-  class: z.enum(['success', 'failure']),
+  class: reasonClass,
   /** The SHA-256 of the object and the repository: a success of it makes its older failures pointless. In hex. */
   object_id: z.string().regex(/^[0-9a-f]{64}$/),
   /** When it happened, by the event's timestamp, in seconds since the epoch. */
@@ -62,8 +74,31 @@ export const dispatchSchema = z.object({
     /** A dispatcher from before streams were remembered cannot read a dispatch without it. */
     max_delivered: z.number().int().positive().optional(),
   }),
+  /** Of a failure: how long its outage is remembered, as ingest is configured. Absent in what an older ingest queued. */
+  outage_memory: z
+    .object({
+      ttl_ms: z.number().int().positive(),
+      max_entries: z.number().int().positive(),
+      keep_ms: z.number().int().nonnegative(),
+    })
+    .optional(),
+  /** Of a recovery: a failure of its outage was known to be delivered when it was queued. */
+  outage_confirmed: z.boolean().optional(),
   payload: clientPayloadSchema,
 });
+
+/**
+ * A dispatch on the queue: the contract between ingest and dispatcher, which are deployed separately and parse it on
+ * both sides. A field may be added as optional; any other change takes a new `version`. A recovery has 2: a dispatcher from
+ * before there were any cannot tell what to wait for.
+ */
+export const dispatchSchema = anyDispatch.refine(
+  dispatch => dispatch.version === (dispatch.class === 'recovery' ? 2 : 1),
+  { path: ['version'], error: 'Invalid input: a recovery has version 2, everything else version 1' },
+);
+
+/** An outage as workflows see it. */
+export type Outage = NonNullable<ClientPayload['flux']['outage']>;
 
 export type Dispatch = z.infer<typeof dispatchSchema>;
 

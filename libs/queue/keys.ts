@@ -9,10 +9,13 @@ export const RECEIPT_QUEUE = 'dispatch-receipt';
 /** The Redis keys of claims, streams and jobs, under the prefix that BullMQ gives the dispatch queue's own keys. */
 export function claimKeys(prefix: string) {
   const claim = `${prefix}:${DISPATCH_QUEUE}:de:`;
+  const outages = `${prefix}:${DISPATCH_QUEUE}:outages:`;
   const memory = `${prefix}:${DISPATCH_QUEUE}:memory:`;
   return {
     /** What BullMQ's deduplication sets for an id: a string with the job's id. */
     claim: (dedupId: string) => claim + dedupId,
+    /** What repeats of an event are answered, where there is something to say about its dispatch: see feedback.ts. */
+    feedback: (dedupId: string) => `${prefix}:${DISPATCH_QUEUE}:feedback:${dedupId}`,
     /** A dispatch's job, which is BullMQ's: a hash. */
     job: (jobId: string) => `${prefix}:${DISPATCH_QUEUE}:${jobId}`,
     /** The dedup ids of delivered dispatches that still hold a claim, scored by when it expires (ms since the epoch). */
@@ -24,7 +27,10 @@ export function claimKeys(prefix: string) {
     streams: `${prefix}:${DISPATCH_QUEUE}:streams`,
     /** A hash: the time of the newest success of each object, in seconds since the epoch. */
     healthy: `${prefix}:${DISPATCH_QUEUE}:healthy`,
-    /** The ids of all objects that have had a success, scored by when they last had one (ms since the epoch). */
+    /** A hash: the outages of an object towards a repository, see outages.lua. */
+    outages: (objectId: string) => outages + objectId,
+    outagesPrefix: outages,
+    /** The ids of all objects that had a success, or a failure that was tried, scored by when (ms since the epoch). */
     objects: `${prefix}:${DISPATCH_QUEUE}:objects`,
     /**
      * A hash: the priority of each repository's newest dispatch since the last time that none waited, `current`, and of

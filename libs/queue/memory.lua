@@ -1,4 +1,4 @@
--- Goes before admit.lua and recover.lua.
+-- Goes before the scripts that remember streams or objects.
 
 -- One clock for all replicas.
 local clock = redis.call('TIME')
@@ -31,14 +31,23 @@ local function forget(index, memory, max, keep)
   return oldest
 end
 
+-- Forgets objects by this rule: when they were last healthy, and their outages. An object counts as seen when it has a success,
+-- or when a failure of it is tried.
+-- `healthy`: the time of each object's newest success (s), `objects`: objects by when they were last seen (ms), `prefix`: of the
+-- keys of outages
+local function forget_objects(healthy, objects, prefix, memory, max, keep)
+  for _, object in ipairs(forget(objects, memory, max, keep)) do
+    redis.call('HDEL', healthy, object)
+    redis.call('DEL', prefix .. object)
+  end
+end
+
 -- Notes that an object was healthy at a time, which re-arms its older failures. Returns the time.
--- `healthy`: the time of each object's newest success (s), `objects`: objects by when they last had one (ms)
-local function recovered(healthy, objects, object, at, memory, max, keep)
+local function recovered(healthy, objects, object, at, prefix, memory, max, keep)
   local newest = tonumber(redis.call('HGET', healthy, object))
   at = unless_late(at, newest)
   if not newest or newest < at then redis.call('HSET', healthy, object, at) end
   redis.call('ZADD', objects, now, object)
-  local forgotten = forget(objects, memory, max, keep)
-  if #forgotten > 0 then redis.call('HDEL', healthy, unpack(forgotten)) end
+  forget_objects(healthy, objects, prefix, memory, max, keep)
   return at
 end

@@ -28,10 +28,11 @@ function recorded({ forgetful = false } = {}) {
 }
 
 const holder = (connection: ScriptConnection) =>
-  defineScript<[id: string, state: string] | null>(connection, 'holder.lua')(
-    [claim, `${claim}:none`, `${claim}:stream`],
-    ['id'],
-  );
+  defineScript<[id: string, state: string] | null>(
+    connection,
+    'holder.lua',
+    'find-holder.lua',
+  )([claim, `${claim}:none`, `${claim}:stream`], ['id']);
 
 test('the reply of a script is handed back', async () => {
   expect(await holder(redis)).toBeNull();

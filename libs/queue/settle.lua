@@ -1,9 +1,11 @@
 -- Gives the claim of a dispatch that has come to its end the time that it is to live on. Compares first: a claim that another
 -- dispatch holds by now is not touched. What was delivered is written into its stream, which remembers it beyond the claim.
+-- A dead one leaves feedback for the repeats of its event, for as long as its claim lives; there is none on a delivered one.
 -- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: job, 4: stream, 5: streams by when they were last seen
---      (ms)
+--      (ms), 6: feedback, 7: outages of its object
 -- ARGV 1: job id, 2: dedup id, 3: time to live (ms; 0: ends now), 4: delivered or dead, 5: when the job was queued that
---      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id
+--      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id, 9: the feedback, 10: 1
+--      where it is a failure
 -- Returns Redis' clock (ms).
 
 local ttl, dead = tonumber(ARGV[3]), ARGV[4] == 'dead'
@@ -13,17 +15,22 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- have expired, or belong to another dispatch.
 if not dead and redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'delivered', 1) end
 
+-- What a slow worker finds dead may be on the queue again.
+local queued = dead and ARGV[5] ~= '' and redis.call('HGET', KEYS[3], 'timestamp')
+if queued and queued ~= ARGV[5] then return now end
+
+if ARGV[10] == '1' then end_attempt(KEYS[7], ARGV[1], not dead) end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return now end
 
--- What a slow worker finds dead may have been delivered meanwhile by another that has taken the job up, or be on the
--- queue again.
-if dead then
-  if redis.call('PTTL', KEYS[1]) >= 0 and redis.call('ZSCORE', KEYS[2], ARGV[2]) then return now end
-  local queued = redis.call('HGET', KEYS[3], 'timestamp')
-  if queued and ARGV[5] ~= '' and queued ~= ARGV[5] then return now end
-end
+-- Or it was delivered meanwhile by another that has taken the job up.
+if dead and redis.call('PTTL', KEYS[1]) >= 0 and redis.call('ZSCORE', KEYS[2], ARGV[2]) then return now end
 
 if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) else redis.call('DEL', KEYS[1]) end
+if dead and ttl > 0 and ARGV[9] ~= '' then
+  redis.call('SET', KEYS[6], ARGV[9], 'PX', ttl)
+else
+  redis.call('DEL', KEYS[6])
+end
 if dead then
   redis.call('ZREM', KEYS[2], ARGV[2])
   return now

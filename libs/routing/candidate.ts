@@ -1,6 +1,7 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import { type DeploymentKey, type Identity, identify } from './identity.ts';
+import type { EndedOutage } from '@flux-dispatch/queue/outages';
+import { type DeploymentKey, type Identity, identify, identifyRecovery, objectId } from './identity.ts';
 import { clientPayload, type PayloadWithoutId } from './payload.ts';
 
 /**
@@ -21,9 +22,11 @@ export interface DispatchCandidate extends Identity, Pick<Dispatch, 'repo' | 'ev
   readonly remembered: boolean;
   /** How long the dispatch waits before it is sent, in milliseconds. */
   readonly delay_ms: number;
+  /** Of a recovery: whether a failure of its outage is known to be delivered. */
+  readonly outage_confirmed?: boolean | undefined;
 }
 
-/** A success that no dispatch is wanted for. It ends an outage of its object all the same. */
+/** A success that no dispatch is wanted for, or none but after an outage. It ends an outage of its object all the same. */
 export interface Recovery {
   readonly object_ids: readonly string[];
   /** As in a candidate. */
@@ -64,9 +67,24 @@ export function dispatchCandidates(
 }
 
 /** The recovery that a success is for each of its repositories. */
-export function recoveryOf({ event, alert, reasonClass, repositories }: RoutedEvent): Recovery {
-  const object_ids = repositories.map(repo => identify({ event, alert, reasonClass, repo }).object_id);
+export function recoveryOf({ event, alert, repositories }: RoutedEvent): Recovery {
+  const object_ids = repositories.map(repo => objectId({ event, alert, repo }));
   return { object_ids, event_time: eventTime(event) };
+}
+
+/** The candidate of a success that has ended an outage, for one repository. */
+export function recoveryCandidate(
+  { event, alert }: Pick<RoutedEvent, 'event' | 'alert'>,
+  repo: string,
+  { outage, endedAt, confirmed }: EndedOutage,
+): DispatchCandidate {
+  return {
+    ...identifyRecovery({ event, alert, repo, outageId: outage.id }),
+    ...{ repo, event_type: alert.dispatch_event, class: 'recovery', event_time: endedAt },
+    payload: clientPayload(event, alert, 'recovery', outage),
+    claim: { delivered_ttl_ms: DELIVERED_CLAIM_MS },
+    ...{ repeat: 'duplicate', remembered: true, delay_ms: 0, outage_confirmed: confirmed },
+  };
 }
 
 // The claim of a delivered dispatch answers what comes at the same moment at another replica. The stream remembers it

@@ -30,10 +30,10 @@ function decideOn({ metadata, ...options }: EventOptions, config: Partial<Decide
 
 /** What the answer calls a decision. */
 const outcomeOf = (decision: ReturnType<typeof decide>) =>
-  decision.kind === 'enqueue' ? 'enqueue' : decision.outcome;
+  'outcome' in decision ? decision.outcome : decision.kind;
 
 function candidatesOf(decision: ReturnType<typeof decide>) {
-  if (decision.kind !== 'enqueue') throw new Error(`${decision.outcome}: ${decision.message}`);
+  if (decision.kind !== 'enqueue') throw new Error(`${outcomeOf(decision)}: ${decision.message}`);
   return decision.candidates;
 }
 
@@ -226,6 +226,13 @@ describe('routing', () => {
     ['flux-deploy', 'any', 'enqueue', 'enqueue'],
     ['flux-deploy-failed', 'success', 'enqueue', 'not_routed'],
     ['flux-deploy-failed', 'any', 'enqueue', 'enqueue'],
+    ['flux-deploy-recovered', undefined, 'recover', 'not_routed'],
+    ['recovered', undefined, 'enqueue', 'not_routed'],
+    ['flux-deploy', 'recovery', 'recover', 'not_routed'],
+    ['flux-deploy-failed', 'recovery', 'recover', 'not_routed'],
+    ['flux-deploy-recovered', 'any', 'enqueue', 'enqueue'],
+    ['flux-deploy-recovered', 'success', 'enqueue', 'not_routed'],
+    ['flux-deploy', 'constructor', 'invalid_dispatch_on', 'invalid_dispatch_on'],
     ['flux-deploy', 'Success', 'invalid_dispatch_on', 'invalid_dispatch_on'],
     ['flux-deploy', 'all', 'invalid_dispatch_on', 'invalid_dispatch_on'],
     ['flux-deploy', '', 'invalid_dispatch_on', 'invalid_dispatch_on'],
@@ -262,6 +269,7 @@ describe('routing', () => {
     for (const unrouted of [
       metadata,
       { ...metadata, dispatch_on: 'success', dispatch_reasons: 'InstallSucceeded' },
+      { ...metadata, dispatch_on: 'recovery', dispatch_reasons: 'InstallSucceeded' },
     ]) {
       expect(decideOn({ timestamp, metadata: unrouted })).toMatchObject({
         outcome: 'not_routed',
@@ -269,6 +277,18 @@ describe('routing', () => {
       });
     }
     expect(decideOn({ reason: FAILURE, severity: 'error' })).not.toHaveProperty('recovery');
+  });
+
+  test('a success for an Alert that takes recoveries names the objects whose failures it is about', () => {
+    const metadata = { dispatch_repo: 'Altinn/a,Altinn/b', revision: '' };
+    const failed = { ...metadata, dispatch_event: 'flux-deploy-failed' };
+    const failures = candidatesOf(decideOn({ reason: FAILURE, severity: 'error', metadata: failed }));
+    const timestamp = new Date('2026-03-05T12:01:00Z');
+    const recovered = { ...metadata, dispatch_event: 'flux-deploy-recovered' };
+    expect(decideOn({ timestamp, metadata: recovered })).toMatchObject({
+      kind: 'recover',
+      recovery: { object_ids: failures.map(({ object_id }) => object_id), event_time: 1_772_712_060 },
+    });
   });
 
   test('DependencyNotReady waits, so that the success of a normal deploy supersedes it', () => {
@@ -303,8 +323,9 @@ test.each([
   [{ dispatch_repo: 'nothing\nat all' }, /dispatch_repo "nothing\\nat all" must be owner\/name/],
   [{ dispatch_repo: 'x'.repeat(100_000) }, /dispatch_repo "x+…" must be owner\/name/],
   [{ dispatch_event: 'a b' }, /dispatch_event "a b" must be 1 to 100 letters/],
-  [{ dispatch_on: 'all' }, /dispatch_on "all" must be success, failure or any/],
+  [{ dispatch_on: 'all' }, /dispatch_on "all" must be success, failure, recovery or any/],
   [{ dispatch_event: 'flux-deploy-failed' }, /a success \(ReconciliationSucceeded\).*flux-deploy-failed/],
+  [{ dispatch_event: 'x-recovered' }, /no outage has ended with this success \(Rec.*x-recovered takes recov/],
 ])('the message tells the team what to change, in one line: %#', (metadata, message) => {
   const decision = decideOn({ metadata });
   if (decision.kind === 'enqueue') throw new Error('it was enqueued');

@@ -1,5 +1,6 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import {
+  type EventClass,
   FAILURE_REASONS as FLUX_FAILURE_REASONS,
   SUCCESS_REASONS as FLUX_SUCCESS_REASONS,
   INFO_FAILURE_REASONS,
@@ -12,6 +13,7 @@ import {
   type DispatchCandidate,
   dispatchCandidates,
   type Recovery,
+  type RoutedEvent,
   recoveryOf,
 } from './candidate.ts';
 import { parseDispatchRepo } from './dispatch-repo.ts';
@@ -56,6 +58,14 @@ export type Rejection = Extract<
  */
 export type Decision = { readonly alert: AlertMetadata } & (
   | { readonly kind: 'enqueue'; readonly candidates: readonly DispatchCandidate[] }
+  /** A success for an Alert that takes recoveries: a dispatch is wanted where it has ended an outage. */
+  | {
+      readonly kind: 'recover';
+      readonly routed: RoutedEvent;
+      readonly recovery: Recovery;
+      /** Why nothing is dispatched where there was no outage. */
+      readonly message: string;
+    }
   | { readonly kind: 'skip'; readonly outcome: Skip; readonly message: string; readonly recovery?: Recovery }
   | { readonly kind: 'reject'; readonly outcome: Rejection; readonly message: string }
 );
@@ -92,9 +102,12 @@ export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig):
     return reject('invalid_dispatch_event', `dispatch_event ${quote(eventType)} must be ${EVENT_TYPE.form}`);
   }
 
-  const takes = alert.dispatch_on ?? (eventType.endsWith('-failed') ? 'failure' : 'success');
-  if (takes !== 'success' && takes !== 'failure' && takes !== 'any') {
-    return reject('invalid_dispatch_on', `dispatch_on ${quote(takes)} must be success, failure or any`);
+  const takes = alert.dispatch_on ?? takenByName(eventType);
+  if (!isTaken(takes)) {
+    return reject(
+      'invalid_dispatch_on',
+      `dispatch_on ${quote(takes)} must be success, failure, recovery or any`,
+    );
   }
   const unknown = alert.dispatch_reasons?.find(reason => !isReason(reason, config));
   if (unknown !== undefined) {
@@ -105,17 +118,41 @@ export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig):
   }
 
   const routed = { event, alert, reasonClass, repositories: target.repositories };
-  const unrouted =
-    takes !== 'any' && takes !== reasonClass
-      ? `a ${reasonClass} (${event.reason}) is not sent to the event type ${eventType}, which takes ${takes === 'success' ? 'successes' : 'failures'}`
-      : alert.dispatch_reasons?.includes(event.reason) === false
-        ? `dispatch_reasons does not name ${event.reason}`
-        : undefined;
-  if (unrouted !== undefined) {
-    const skipped = skip('not_routed', unrouted);
+  const notRouted = (message: string) => {
+    const skipped = skip('not_routed', message);
     return reasonClass === 'success' ? { ...skipped, recovery: recoveryOf(routed) } : skipped;
+  };
+  if (takes !== 'any' && takes !== reasonClass && !(takes === 'recovery' && reasonClass === 'success')) {
+    return notRouted(
+      `a ${reasonClass} (${event.reason}) is not sent to the event type ${eventType}, which takes ${TAKEN[takes]}`,
+    );
+  }
+  if (alert.dispatch_reasons?.includes(event.reason) === false) {
+    return notRouted(`dispatch_reasons does not name ${event.reason}`);
+  }
+  if (takes === 'recovery') {
+    const message = `no outage has ended with this success (${event.reason}), and the event type ${eventType} takes ${TAKEN.recovery}`;
+    return { kind: 'recover', alert, routed, recovery: recoveryOf(routed), message };
   }
   return { kind: 'enqueue', alert, candidates: dispatchCandidates(routed, config) };
+}
+
+/** What an event type can take, as `dispatch_on` says it, and in words. */
+const TAKEN = {
+  success: 'successes',
+  failure: 'failures',
+  recovery: 'recoveries',
+  any: 'successes and failures',
+} as const satisfies Record<ReasonClass | 'any', string>;
+
+function isTaken(takes: string): takes is keyof typeof TAKEN {
+  return Object.hasOwn(TAKEN, takes);
+}
+
+/** What an event type takes by its name. */
+function takenByName(eventType: string): ReasonClass {
+  if (eventType.endsWith('-failed')) return 'failure';
+  return eventType.endsWith('-recovered') ? 'recovery' : 'success';
 }
 
 const REASONS_FORM = 'separated by commas, such as InstallSucceeded, UpgradeSucceeded';
@@ -140,7 +177,7 @@ function classOf(
   { reason, severity }: FluxEvent,
   { dispatch_reasons }: AlertMetadata,
   config: DecideConfig,
-): ReasonClass | undefined {
+): EventClass | undefined {
   if (config.FAILURE_REASONS.includes(reason)) {
     // At the deletion of an object Flux repeats the reason of its last condition.
     return severity === 'info' && !INFO_FAILURE_REASONS.includes(reason) ? undefined : 'failure';

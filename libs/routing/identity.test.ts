@@ -2,7 +2,7 @@ import { type FluxEvent, parseEvent } from '@flux-dispatch/event/event';
 import { type EventOptions, fluxEvent } from '@flux-dispatch/testbed/flux';
 import { describe, expect, test } from 'vitest';
 import { type AlertMetadata, readAlert } from './alert.ts';
-import { type DeploymentKey, identify } from './identity.ts';
+import { type DeploymentKey, identify, identifyRecovery, objectId } from './identity.ts';
 
 const A = `sha256:${'a'.repeat(64)}`;
 const B = `sha256:${'b'.repeat(64)}`;
@@ -200,5 +200,36 @@ describe('the stream and the object', () => {
   ])('with %s', (_, other, stream, object) => {
     expect(identify(other).stream_id === identify(KEY).stream_id).toBe(stream);
     expect(identify(other).object_id === identify(KEY).object_id).toBe(object);
+  });
+});
+
+describe('a recovery', () => {
+  const recovery = (key: DeploymentKey, outageId = 'outage-1') => identifyRecovery({ ...key, outageId });
+
+  test('is the same for each success that says that the outage is over', () => {
+    const upgraded = keyOf({
+      kind: 'HelmRelease',
+      reason: 'UpgradeSucceeded',
+      metadata: { revision: '1.4.2' },
+    });
+    const tested = keyOf({ kind: 'HelmRelease', reason: 'TestSucceeded', metadata: { revision: '1.4.3' } });
+    expect(recovery(tested)).toEqual(recovery(upgraded));
+  });
+
+  test('is another one for another outage, event type or repository', () => {
+    const others = [
+      recovery(KEY, 'outage-2'),
+      recovery(alerted({ dispatch_event: 'other-recovered' })),
+      recovery({ ...KEY, repo: 'Altinn/other' }),
+    ];
+    const ids = [recovery(KEY), ...others].map(({ dedup_id }) => dedup_id);
+    expect(new Set(ids).size).toBe(4);
+  });
+
+  test('belongs to the object of its failures, and is in a stream of its own', () => {
+    const failure = identify({ ...KEY, reasonClass: 'failure' });
+    expect(recovery(KEY).object_id).toBe(failure.object_id);
+    expect(objectId(KEY)).toBe(failure.object_id);
+    expect(recovery(KEY).stream_id).not.toBe(failure.stream_id);
   });
 });

@@ -1,13 +1,22 @@
 import { createHash } from 'node:crypto';
 import { type FluxEvent, firstLine } from '@flux-dispatch/event/event';
-import type { ReasonClass } from '@flux-dispatch/event/reasons';
+import type { EventClass, ReasonClass } from '@flux-dispatch/event/reasons';
 import type { AlertMetadata } from './alert.ts';
 
-export interface DeploymentKey {
+/** An event and where it is to be dispatched to. */
+export interface Target {
   readonly event: FluxEvent;
   readonly alert: AlertMetadata;
-  readonly reasonClass: ReasonClass;
   readonly repo: string;
+}
+
+export interface DeploymentKey extends Target {
+  readonly reasonClass: EventClass;
+}
+
+export interface RecoveryKey extends Target {
+  /** The id of the outage that ended. */
+  readonly outageId: string;
 }
 
 /** What a dispatch is recognised by: SHA-256 sums in hex. */
@@ -26,16 +35,41 @@ export interface Identity {
  * repository's is folded.
  */
 export function identify(key: DeploymentKey): Identity {
-  const { event, alert, reasonClass } = key;
-  const { product, env, cluster, dispatch_event } = alert;
-  const { kind, namespace, name } = event.involvedObject;
-  const repo = key.repo.toLowerCase();
-  const object = [cluster, product, env, kind, namespace, name];
+  const { event, reasonClass } = key;
+  return identityOf(key, reasonClass, [event.reason, deploymentOf(key)]);
+}
+
+/**
+ * The identity of a recovery. An outage ends once, whichever success is the first to say so: an upgrade and the tests after
+ * it are one recovery.
+ */
+export function identifyRecovery(key: RecoveryKey): Identity {
+  return identityOf(key, 'recovery', ['', [key.outageId]]);
+}
+
+/** The id of an object towards a repository. */
+export function objectId({ event, alert, repo }: Target): string {
+  return sha256([objectOf(event, alert), repo.toLowerCase()]);
+}
+
+function identityOf(
+  target: Target,
+  reasonClass: ReasonClass,
+  what: readonly [reason: string, identity: readonly string[]],
+): Identity {
+  const { event, alert } = target;
+  const object = objectOf(event, alert);
+  const workflow = [target.repo.toLowerCase(), alert.dispatch_event];
   return {
-    dedup_id: sha256([object, reasonClass, event.reason, deploymentOf(key), repo, dispatch_event]),
-    stream_id: sha256([object, reasonClass, repo, dispatch_event]),
-    object_id: sha256([object, repo]),
+    dedup_id: sha256([object, reasonClass, ...what, ...workflow]),
+    stream_id: sha256([object, reasonClass, ...workflow]),
+    object_id: objectId(target),
   };
+}
+
+function objectOf(event: FluxEvent, { product, env, cluster }: AlertMetadata): readonly string[] {
+  const { kind, namespace, name } = event.involvedObject;
+  return [cluster, product, env, kind, namespace, name];
 }
 
 function sha256(parts: readonly unknown[]): string {

@@ -5,11 +5,13 @@ import { OUTCOMES, type Outcome, statusOf } from './outcome.ts';
 
 const NAMES = Object.keys(OUTCOMES) as Outcome[];
 
-test('REJECT_STATUS is the status of mistakes on an Alert, and of nothing else', () => {
+test('REJECT_STATUS is the status of what the team has to change, and of nothing else', () => {
   const changed = NAMES.filter(
     outcome => statusOf(outcome, { REJECT_STATUS: 422 }) !== statusOf(outcome, { REJECT_STATUS: 200 }),
   );
   expect(changed).toEqual([
+    'undeliverable',
+    'no_run',
     'missing_dispatch_repo',
     'invalid_dispatch_repo',
     'invalid_dispatch_event',

@@ -20,6 +20,15 @@ export const EVENT_OUTCOMES = {
     meaning:
       'The event has no revision and repeats one that is queued or was dispatched within `RATE_LIMIT_INTERVAL`.',
   },
+  undeliverable: {
+    status: 'REJECT_STATUS',
+    meaning: 'The dispatch that this event repeats is a dead letter. The message says why, and what to do.',
+  },
+  no_run: {
+    status: 'REJECT_STATUS',
+    meaning:
+      'GitHub accepted the dispatch that this event repeats, and no workflow run started. The message says why.',
+  },
   stale: {
     status: 200,
     meaning: 'A newer event of the same stream was queued up to 2 minutes before.',
@@ -32,7 +41,7 @@ export const EVENT_OUTCOMES = {
   not_routed: {
     status: 200,
     meaning:
-      'The event is a failure and its event type takes successes, or the other way round, or `dispatch_reasons` does not name its reason.',
+      'The event type takes another class of events, `dispatch_reasons` does not name the reason, or there was no outage to recover from.',
   },
   missing_dispatch_repo: {
     status: 'REJECT_STATUS',
@@ -49,7 +58,7 @@ export const EVENT_OUTCOMES = {
   },
   invalid_dispatch_on: {
     status: 'REJECT_STATUS',
-    meaning: '`dispatch_on` is not `success`, `failure` or `any`.',
+    meaning: '`dispatch_on` is not `success`, `failure`, `recovery` or `any`.',
   },
   invalid_dispatch_reasons: {
     status: 'REJECT_STATUS',

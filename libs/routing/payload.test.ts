@@ -54,6 +54,13 @@ test('a payload of a real event', () => {
   });
 });
 
+test('a recovery names the outage that has ended', () => {
+  const event = eventOf({});
+  const alert = readAlert(event, { DEFAULT_DISPATCH_EVENT: 'flux-recovered' });
+  const outage = { id: 'outage-1', since: '2026-03-05T12:00:00Z', duration_seconds: 90 };
+  expect(clientPayload(event, alert, 'recovery', outage).flux).toMatchObject({ class: 'recovery', outage });
+});
+
 test('an event with next to nothing in it has every field all the same', () => {
   const parsed = parseEvent(Buffer.from('{"involvedObject":{"kind":"K","name":"n"},"reason":"R"}'));
   if (!parsed.ok) throw new Error(parsed.fault);

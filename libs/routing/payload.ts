@@ -1,7 +1,7 @@
 import type { FluxEvent } from '@flux-dispatch/event/event';
 import type { ReasonClass } from '@flux-dispatch/event/reasons';
 import { parseCommit } from '@flux-dispatch/event/revision';
-import type { ClientPayload } from '@flux-dispatch/queue/dispatch';
+import type { ClientPayload, Outage } from '@flux-dispatch/queue/dispatch';
 import type { AlertMetadata } from './alert.ts';
 import { truncate } from './text.ts';
 
@@ -17,13 +17,15 @@ export type PayloadWithoutId = Omit<ClientPayload, 'dispatch_id'>;
 
 /**
  * What the workflow gets as `github.event.client_payload`. It is made when the event is accepted and queued as it is,
- * so every retry sends the same bytes. Entries of the metadata that would take it past 60 KB are left out, with
+ * so every retry sends the same. Only the outage of a failure is added when that is sent. Entries of the metadata that would take it past 60 KB are left out, with
  * `flux.truncated`.
+ * @param outage the one that a recovery has ended
  */
 export function clientPayload(
   event: FluxEvent,
   alert: AlertMetadata,
   reasonClass: ReasonClass,
+  outage?: Outage,
 ): PayloadWithoutId {
   const { involvedObject } = event;
   const { product, env, cluster, revision, originRevision } = alert;
@@ -45,6 +47,7 @@ export function clientPayload(
       origin_revision: field(originRevision ?? ''),
       cluster: field(cluster),
       controller: field(event.reportingController),
+      ...(outage && { outage }),
       metadata: {},
     },
   };
@@ -60,8 +63,8 @@ function commitSha({ commit, originRevision, revision }: AlertMetadata): string 
   return parseCommit(commit ?? '') ?? parseCommit(originRevision ?? '') ?? revision?.commitSha;
 }
 
-// `"dispatch_id":"<uuid>",` and `,"truncated":true`.
-const ENVELOPE_BYTES = 100;
+// `"dispatch_id":"<uuid>",` and `,"truncated":true`, and of a failure `,"outage":{"id":"<uuid>","since":"<time>"}`.
+const ENVELOPE_BYTES = 200;
 
 function entriesWithin(entries: readonly [string, string][], budget: number): [string, string][] {
   let left = budget;

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { runSchedule } from './run-schedule.ts';
 import { type Answer, schedules, steps } from './schedule.ts';
-import { DAY_MS, openWorld, START, type World } from './world.ts';
+import { START } from './state.ts';
+import { DAY_MS, openWorld, type World } from './world.ts';
 
 let world: World;
 

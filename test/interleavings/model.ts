@@ -2,7 +2,13 @@ import type { Admission, Holder } from '@flux-dispatch/queue/claims';
 import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
 import type { Answer } from './schedule.ts';
 
-export const OBJECT = { object_id: '0'.repeat(64), repo: 'Altinn/gone' };
+/** What Flux sends events of, by turns: success A or B or failure F of an object, or a success for the Alert of recoveries. */
+export const EVENTS = ['A', 'B', 'F', 'R'] as const;
+export type EventName = (typeof EVENTS)[number];
+
+/** What is dispatched: each event but a success for the Alert of recoveries is one deployment, and so is each recovery. */
+export type Deployment = Exclude<EventName, 'R'> | `recovery from ${string}`;
+
 const SUCCESS = { stream_id: '1'.repeat(64), class: 'success', event_type: 'flux-deploy' } as const;
 const FAILURE = { stream_id: '2'.repeat(64), class: 'failure', event_type: 'flux-deploy-failed' } as const;
 export const DEPLOYMENTS = {
@@ -10,8 +16,12 @@ export const DEPLOYMENTS = {
   B: { dedup_id: 'b'.repeat(64), ...SUCCESS },
   F: { dedup_id: 'f'.repeat(64), ...FAILURE },
 } as const;
-export type Deployment = keyof typeof DEPLOYMENTS;
-export const NAMES = Object.keys(DEPLOYMENTS) as Deployment[];
+
+/** What Redis knows a deployment by. */
+export interface DeploymentIds {
+  readonly dedup_id: string;
+  readonly stream_id: string;
+}
 
 /** A dispatch that was queued, and what has become of it. */
 export interface DispatchRecord {
@@ -41,13 +51,16 @@ interface Affected {
 export function createModel() {
   /** In the order in which they were queued. */
   const records: DispatchRecord[] = [];
-  const runs = { A: 0, B: 0, F: 0 };
+  const known = new Map<Deployment, DeploymentIds>(
+    Object.entries(DEPLOYMENTS) as [Deployment, DeploymentIds][],
+  );
+  const runs = counts(0);
   /** The run of the newest event that admit.lua has let through. */
-  const admitted = { A: 0, B: 0, F: 0 };
+  const admitted = counts(0);
   /** The run in which the claim was last seen as that of a delivered dispatch. */
-  const settled = { A: -1, B: -1, F: -1 };
+  const settled = counts(-1);
   /** How often something broke that had hold of a deployment: so often may a dispatch of it be repeated. */
-  const faults = { A: 0, B: 0, F: 0 };
+  const faults = counts(0);
   /** Deployments for which a slow process went on with what another had taken up. */
   const overtaken = new Set<Deployment>();
   let expired = false;
@@ -55,9 +68,21 @@ export function createModel() {
 
   return {
     find,
-    broke({ deployment }: Affected) {
-      if (deployment) faults[deployment]++;
+    /** The deployments that there are so far, by name. */
+    known: known as ReadonlyMap<Deployment, DeploymentIds>,
+    /** There is a recovery to be dispatched. */
+    knows(name: Deployment, ids: DeploymentIds) {
+      known.set(name, ids);
     },
+    broke({ deployment }: Affected) {
+      if (deployment) faults.add(deployment);
+    },
+    /** None of its dispatches is left because an operator has removed the last, or none was queued. */
+    isGivenUp: (name: Deployment) => {
+      const own = records.filter(({ deployment }) => deployment === name);
+      return own.length === 0 || own.at(-1)?.removed === true;
+    },
+    hasBroken: (name: Deployment) => faults.of(name) > 0,
     overtaken({ deployment }: Affected) {
       if (deployment) overtaken.add(deployment);
     },
@@ -65,23 +90,28 @@ export function createModel() {
     expired() {
       expired = true;
     },
+    /** A success was noted, new or not. It re-arms the failure. */
+    succeeded() {
+      runs.add('F');
+    },
     admitted(name: Deployment, { kind }: Admission) {
-      // A success re-arms the failure, be it new or not, and one that is new the other success.
-      if (kind !== 'stale' && name !== 'F') runs.F++;
-      if (kind === 'add' && name !== 'F') runs[name === 'A' ? 'B' : 'A']++;
-      if (kind === 'add') admitted[name] = runs[name];
+      if (kind !== 'add') return;
+      // A success that is new re-arms the other one.
+      if (name === 'A') runs.add('B');
+      if (name === 'B') runs.add('A');
+      admitted.set(name, runs.of(name));
     },
     queued(id: string, deployment: Deployment, acceptedAt: number) {
       records.push({
-        ...{ id, deployment, acceptedAt, run: admitted[deployment], delivered: [], deliveredAt: 0 },
+        ...{ id, deployment, acceptedAt, run: admitted.of(deployment), delivered: [], deliveredAt: 0 },
         ...{ diedAt: 0, buriedAt: Number.POSITIVE_INFINITY, superseded: false, removed: false },
       });
     },
     /** Whoever holds the claim is of the newest run: admit.lua ends the claim of an older one. */
     held(deployment: Deployment, holder: Holder | undefined) {
       const record = find(holder?.id);
-      if (record) record.run = admitted[deployment];
-      if (record && holder?.state === 'delivered') settled[deployment] = record.run;
+      if (record) record.run = admitted.of(deployment);
+      if (record && holder?.state === 'delivered') settled.set(deployment, record.run);
     },
     answered(id: string, answer: Answer, now: number) {
       const record = find(id);
@@ -106,10 +136,10 @@ export function createModel() {
       if (holder?.state === 'pending' && !jobs.some(({ id }) => id === holder.id)) {
         wrong.push(`The claim of ${name} is held for ever by ${holder.id}, which has no job`);
       }
-      if (settled[name] === admitted[name] && !find(remembered)?.delivered.length) {
+      if (settled.of(name) === admitted.of(name) && !find(remembered)?.delivered.length) {
         const claim = holder?.state ?? 'free';
         // Once something else was deployed, or the object has recovered, its claim alone may know of it.
-        if (runs[name] === admitted[name]) {
+        if (runs.of(name) === admitted.of(name)) {
           wrong.push(`${name} was delivered, and its stream has forgotten it (its claim: ${claim})`);
         } else if (holder?.state !== 'delivered' && !expired) {
           wrong.push(`${name} was delivered, and its claim has ended (${claim})`);
@@ -120,7 +150,7 @@ export function createModel() {
         // It only has to end.
         if (delivered && expired) continue;
         // Another dispatch has the claim by now, or none is needed: it died or is superseded, and only has to end.
-        const admittedAgain = admitted[name] > (record?.run ?? 0);
+        const admittedAgain = admitted.of(name) > (record?.run ?? 0);
         if (admittedAgain || superseded || (record && record.diedAt > timestamp)) continue;
         if (holder?.id !== id) wrong.push(`${id} is pending without its claim (${holder?.id ?? 'free'})`);
         else if (holder?.state === 'dead') wrong.push(`${id} is pending, and its claim will run out`);
@@ -149,19 +179,30 @@ export function createModel() {
         // Once it has died, one that is newer may stand for it.
         if (!kept(record) && !(diedAt > 0 && newer.some(kept))) wrong.push(`${id} is lost`);
       }
-      for (const name of NAMES) {
-        if (entries.filter(({ dedup_id }) => dedup_id === DEPLOYMENTS[name].dedup_id).length > 1) {
+      for (const [name, ids] of known) {
+        if (entries.filter(({ dedup_id }) => dedup_id === ids.dedup_id).length > 1) {
           wrong.push(`${name} has more than one entry`);
         }
         const delivered = records
           .filter(record => record.deployment === name)
           .flatMap(record => record.delivered);
         const repeats = delivered.length - new Set(delivered).size;
-        if (repeats > faults[name])
-          wrong.push(`${name} was dispatched ${repeats} times more after ${faults[name]} faults`);
+        if (repeats > faults.of(name))
+          wrong.push(`${name} was dispatched ${repeats} times more after ${faults.of(name)} faults`);
       }
       return wrong;
     },
+  };
+}
+
+/** A number for each deployment. */
+function counts(first: number) {
+  const numbers = new Map<Deployment, number>();
+  const of = (name: Deployment) => numbers.get(name) ?? first;
+  return {
+    of,
+    set: (name: Deployment, value: number) => void numbers.set(name, value),
+    add: (name: Deployment) => void numbers.set(name, of(name) + 1),
   };
 }
 

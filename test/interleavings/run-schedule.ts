@@ -1,4 +1,4 @@
-import { DEPLOYMENTS, NAMES, type Pending } from './model.ts';
+import { EVENTS, type Pending } from './model.ts';
 import { ANSWERS, type Answer, type Step } from './schedule.ts';
 import { QUEUES } from './stepped-redis.ts';
 import { MINUTES_MS, SECOND_MS, type World } from './world.ts';
@@ -31,6 +31,12 @@ export async function runSchedule(
   await look(world);
   const left = await queues.deadLetter.getJobCountByTypes();
   if (left > 0) state.wrong.push(`${left} entries are left after Retry`);
+
+  // The object is well in the end, and the Alert of recoveries hears of it.
+  for (let time = 0; time < 3; time++) await world.startEvent('R');
+  await comeToRest(world);
+  await look(world);
+  state.wrong.push(...state.outages.wrong(outage => world.isGivenUp(outage)));
   return state.wrong;
 }
 
@@ -41,7 +47,7 @@ async function act(world: World, [action, which]: Step): Promise<void> {
   const work = nth(state.live);
   switch (action) {
     case 'event':
-      return world.startEvent(nth(NAMES) ?? 'A');
+      return world.startEvent(nth(EVENTS) ?? 'A');
     case 'dispatch':
     case 'deadLetter':
       return world.startAttempt(action);
@@ -88,13 +94,15 @@ async function act(world: World, [action, which]: Step): Promise<void> {
       await entry?.remove();
       return;
     }
-    case 'cooldown':
-      return world.endClaim(nth(NAMES) ?? 'A', 'dead');
+    case 'cooldown': {
+      const ids = nth([...model.known.values()]);
+      return ids && world.endClaim(ids, 'dead');
+    }
     case 'expire':
       // No event is under way for an hour.
       if (state.live.some(({ of }) => of === 'event')) return;
       model.expired();
-      for (const name of NAMES) await world.endClaim(name, 'delivered');
+      for (const ids of model.known.values()) await world.endClaim(ids, 'delivered');
       return;
     case 'github':
       state.answer = nth(ANSWERS) ?? 404;
@@ -132,18 +140,18 @@ async function comeToRest(world: World): Promise<void> {
 }
 
 /** Compares Redis with the model. */
-async function look({ state, queues, claims, remembers }: World): Promise<void> {
+async function look({ state, queues, claims, remembers, isSuperseded }: World): Promise<void> {
   const { model, wrong } = state;
   const jobs = await queues.dispatch.getJobs(['wait', 'prioritized', 'delayed', 'active']);
-  for (const name of NAMES) {
-    const { dedup_id } = DEPLOYMENTS[name];
+  for (const [name, ids] of model.known) {
+    const { dedup_id } = ids;
     const pending = jobs
       .filter(({ data }) => data.dedup_id === dedup_id)
       .map(async ({ id, timestamp, data }): Promise<Pending> => {
         const delivered = await claims.isDelivered(id ?? '', dedup_id);
-        return { id, timestamp, superseded: await claims.isSuperseded(data), delivered };
+        return { id, timestamp, superseded: await isSuperseded(data), delivered };
       });
-    const held = { holder: await claims.holder({ dedup_id }), remembered: await remembers(name) };
+    const held = { holder: await claims.holder({ dedup_id }), remembered: await remembers(ids) };
     wrong.push(...model.wrongClaim(name, held, await Promise.all(pending)));
   }
   if (state.answer === 503) return;

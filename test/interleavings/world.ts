@@ -7,47 +7,27 @@ import { startDispatchWorker } from '@flux-dispatch/dispatcher/worker';
 import type { ApiResult } from '@flux-dispatch/github/api-result';
 import { classify } from '@flux-dispatch/github/classify';
 import type { Verdict } from '@flux-dispatch/github/verdict';
-import { createEnqueue } from '@flux-dispatch/ingest/enqueue';
 import { type Claims, createClaims } from '@flux-dispatch/queue/claims';
 import { type DeadLetter, openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { createOutages } from '@flux-dispatch/queue/outages';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
-import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import { createLogger } from '@flux-dispatch/runtime/log';
 import type { Queue } from 'bullmq';
 import { Registry } from 'prom-client';
 import { vi } from 'vitest';
-import { testDispatch } from '../support/a-dispatch.ts';
 import { atRest } from './at-rest.ts';
+import { createEvents } from './events.ts';
 import { memoryOf, type RedisMemory } from './memory.ts';
-import { createModel, DEPLOYMENTS, type Deployment, NAMES, OBJECT } from './model.ts';
-import type { Answer } from './schedule.ts';
+import type { EventName } from './model.ts';
+import { initialState, type State } from './state.ts';
 import { ask, QUEUES, type QueueName, REFUSAL, SteppedRedis, underWay, type Work } from './stepped-redis.ts';
 
 export const SECOND_MS = 1000;
 export const MINUTES_MS = 600 * SECOND_MS;
 export const DAY_MS = 86_400 * SECOND_MS;
-export const START = Date.parse('2026-03-05T12:00:00Z');
 const MEMORY = { DEDUP_TTL: 30 * DAY_MS, DEDUP_MAX_ENTRIES: 100, DEDUP_KEEP: DAY_MS };
-
-/** What changes while a schedule runs. */
-interface State {
-  now: number;
-  /** What GitHub answers. */
-  answer: Answer;
-  /** What is under way. */
-  live: Work[];
-  model: ReturnType<typeof createModel>;
-  /** What is not as it must be. */
-  wrong: string[];
-  events: number;
-  attempts: number;
-}
-
-function initialState(): State {
-  return { now: START, answer: 404, live: [], model: createModel(), wrong: [], events: 0, attempts: 0 };
-}
 
 /** A job that a worker has taken, and what is under way about it: nothing, if that was killed. */
 export interface ActiveJob {
@@ -67,7 +47,9 @@ export interface World extends AsyncDisposable, RedisMemory {
   reset(cooldown: number): Promise<void>;
   pass(ms: number): void;
   /** Flux sends an event. */
-  startEvent(name: Deployment): Promise<void>;
+  startEvent(name: EventName): Promise<void>;
+  /** Whether an operator has removed the entry of a recovery, or it never came to be queued. */
+  isGivenUp(outage: string): boolean;
   /** A worker looks for a job, and takes it up. */
   startAttempt(of: QueueName): Promise<void>;
   /** Lets something under way do what it is about to do; what sleeps, wake up. */
@@ -87,12 +69,14 @@ export async function openWorld(redisUrl: string): Promise<World> {
   const outcomes = new Set<string>();
   const log = createLogger('test', 'info', { write: line => noteOutcome(JSON.parse(line)) });
   const claims = createClaims(redis, prefix);
+  const outages = createOutages(redis, prefix);
   const deadLetters = openDeadLetters(redis, prefix, log);
   const queues = { dispatch: openDispatchQueue(redis, prefix, log), deadLetter: deadLetters.queue };
   const config = { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 100 * DAY_MS, DEAD_LETTER_COOLDOWN: 0 };
   const redisTime = async () => Date.now();
   const processor = createProcessor({
-    ...{ claims, deadLetters, log, config, github: { attempt }, now: () => Date.now(), redisTime },
+    openReceipt: async () => undefined,
+    ...{ claims, outages, deadLetters, log, config, github: { attempt }, now: () => Date.now(), redisTime },
     forgetStalls: id => redis.hdel(queues.dispatch.toKey(id), 'stc'),
     pace: async () => 0,
     pause: async () => undefined,
@@ -135,12 +119,17 @@ export async function openWorld(redisUrl: string): Promise<World> {
   }
 
   /** GitHub. */
-  async function attempt({ payload, repo }: Dispatch): Promise<Verdict> {
+  async function attempt(dispatch: Dispatch): Promise<Verdict> {
+    const { payload, repo } = dispatch;
     const work = underWay.getStore();
     if (!work) throw new Error('A dispatch was sent outside of any work');
+    const outageAttempt = state.outages.attempt(dispatch, state.now - dispatch.accepted_at > 300 * SECOND_MS);
     const { promise, resolve } = Promise.withResolvers<ApiResult>();
     const unreachable = () => resolve({ kind: 'network', call: 'dispatch', message: 'refused' });
-    const answered = () => state.model.answered(payload.dispatch_id, state.answer, state.now);
+    const answered = () => {
+      state.model.answered(payload.dispatch_id, state.answer, state.now);
+      if (outageAttempt && state.answer === 204) state.outages.delivered(dispatch.class, outageAttempt);
+    };
     ask(work, {
       async go() {
         answered();
@@ -196,45 +185,14 @@ export async function openWorld(redisUrl: string): Promise<World> {
     work.asleep = !work.ended && work.requests.length === 0;
     if (work.ended) state.live = state.live.filter(each => each !== work);
     const { deployment } = work;
-    if (deployment)
-      state.model.held(deployment, await claims.holder({ dedup_id: DEPLOYMENTS[deployment].dedup_id }));
+    const ids = deployment && state.model.known.get(deployment);
+    if (ids) state.model.held(deployment, await claims.holder({ dedup_id: ids.dedup_id }));
   }
 
-  async function startEvent(name: Deployment): Promise<void> {
-    pass(SECOND_MS / 2);
-    const { now: acceptedAt, model, wrong } = state;
-    const id = `${name}${++state.events}`;
-    const candidate: DispatchCandidate = {
-      ...testDispatch(OBJECT),
-      ...DEPLOYMENTS[name],
-      ...{ repeat: 'duplicate', remembered: true, delay_ms: 0 },
-      // Two are of the same second, and so neither is older. The minutes of a schedule do not count: what is late by more
-      // than two of them is from a clock that differs.
-      event_time: Math.floor(START / SECOND_MS + state.events / 2),
-    };
-    const admit: Claims['admit'] = async (requests, memory) => {
-      const admissions = await claims.admit(requests, memory, false);
-      for (const admission of admissions) model.admitted(name, admission);
-      // By the clock of the processes instead of that of Redis.
-      return admissions.map(each => (each.kind === 'add' ? { ...each, now: Date.now() } : each));
-    };
-    const addBulk: typeof queues.dispatch.addBulk = async jobs => {
-      const added = await queues.dispatch.addBulk(jobs);
-      if (added[0]?.id === id) model.queued(id, name, acceptedAt);
-      return added;
-    };
-    await start('event', async work => {
-      work.deployment = name;
-      const enqueue = createEnqueue({
-        ...{ redis, queue: { addBulk }, claims: { admit }, memory: MEMORY, newId: () => id },
-        ...{ timeoutMs: DAY_MS, waitReplicas: 0, onConflict: () => undefined },
-        headroom: { room: () => undefined, took: () => undefined },
-      });
-      const result = await enqueue([candidate]);
-      const accepted = result.kind === 'done' && result.results[0]?.outcome === 'enqueued';
-      if (accepted && !model.find(id)) wrong.push(`${id} was accepted, and is not queued`);
-    });
-  }
+  const startEvent = createEvents({
+    ...{ redis, claims, outages, queue: queues.dispatch },
+    ...{ state, memory: MEMORY, start, passMs: pass },
+  });
 
   async function startAttempt(of: QueueName): Promise<void> {
     const work = await start(of, async work => {
@@ -242,7 +200,8 @@ export async function openWorld(redisUrl: string): Promise<World> {
       const job = await workers[of]['moveToActive'](token);
       if (!job) return;
       work.job = job.id;
-      work.deployment = NAMES.find(name => DEPLOYMENTS[name].dedup_id === job.data.dedup_id);
+      const known = [...state.model.known].find(([, { dedup_id }]) => dedup_id === job.data.dedup_id);
+      work.deployment = known?.[0];
       await workers[of].processJob(job, token, () => false);
     });
     // Nothing comes of it before it has a job.
@@ -275,8 +234,9 @@ export async function openWorld(redisUrl: string): Promise<World> {
 
   const opened = stack.move();
   return {
+    isGivenUp: outage => state.model.isGivenUp(`recovery from ${outage}`),
     ...{ state, outcomes, claims, queues, reset, pass, startEvent, startAttempt, go, goesOn },
-    ...{ activeJobs, stall, ...memoryOf(redis, claims, prefix) },
+    ...{ activeJobs, stall, ...memoryOf(redis, claims, outages, prefix) },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

@@ -55,9 +55,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a failure is sent although its object has recovered',
-    file: 'libs/queue/claims.ts',
-    find: "if (reasonClass !== 'failure') return false;",
-    replace: "if (reasonClass !== 'failure' || event_time >= 0) return false;",
+    file: 'libs/queue/begin-failure.lua',
+    find: 'success > time then',
+    replace: 'success > time and false then',
   },
   {
     name: 'the time of an event without one is by the clock of the replica',

@@ -3,6 +3,7 @@ import { type Admission, createClaims, type Memory } from '@flux-dispatch/queue/
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { claimKeys } from '@flux-dispatch/queue/keys';
+import { createOutages } from '@flux-dispatch/queue/outages';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
@@ -56,6 +57,7 @@ async function open(memory = MEMORY) {
   const redis = connectPatient({ REDIS_URL: parseRedisUrl(inject('redisUrl')) ?? {} }, log);
   const queue = openDispatchQueue(redis, prefix, log);
   const claims = createClaims(redis, prefix);
+  const outages = createOutages(redis, prefix);
   const keys = claimKeys(prefix);
 
   async function admit(event: Event, isFull = false): Promise<Admission> {
@@ -98,6 +100,12 @@ async function open(memory = MEMORY) {
       });
       await worker.close();
     },
+    /** Whether a failure would not be sent any more. */
+    async isSuperseded(dispatch: Dispatch) {
+      const outage = await outages.beginAttempt(dispatch, 'token');
+      await outages.endAttempt(dispatch, 'token');
+      return outage === undefined;
+    },
     /** Milliseconds that a claim has left; -1 without expiry, -2 without claim. */
     ttl: ({ dedup_id }: { dedup_id: string }) => redis.pttl(keys.claim(dedup_id)),
     /** Ends the claim of an event, as if an hour had passed. */
@@ -125,7 +133,7 @@ type Opened = Awaited<ReturnType<typeof open>>;
 const within = (ms: number) => (ttl: number) => ttl <= ms && ttl > ms / 2;
 
 const bury = (d: Opened, cooldownMs: number) => (dispatch: Dispatch) =>
-  d.claims.settleDead(dispatch.payload.dispatch_id, dispatch.dedup_id, cooldownMs);
+  d.claims.settleDead(dispatch.payload.dispatch_id, dispatch.dedup_id, { cooldownMs });
 
 describe('the claim', () => {
   test('is made by the enqueue, and has no expiry while the dispatch is pending', async () => {
@@ -193,10 +201,157 @@ describe('the claim', () => {
     const current = await d.enqueue(success('A', 0));
     const old = testDispatch({ ...current });
     await d.claims.settleDelivered(old.payload.dispatch_id, old);
-    await d.claims.settleDead(old.payload.dispatch_id, old.dedup_id, 0);
+    await d.claims.settleDead(old.payload.dispatch_id, old.dedup_id, { cooldownMs: 0 });
     expect(await d.ttl(current)).toBe(-1);
     await d.expire(success('A', 0));
     expect(await d.claims.holder(current)).toBeUndefined();
+  });
+});
+
+describe('feedback', () => {
+  const event = success('A', 0);
+  const again = success('A', 10);
+  const dead = (d: Opened, cooldownMs: number) => (dispatch: Dispatch) =>
+    d.claims.settleDead(dispatch.payload.dispatch_id, dispatch.dedup_id, {
+      cooldownMs,
+      reason: 'Install it.',
+    });
+  const UNDELIVERABLE = { outcome: 'undeliverable', message: 'Install it.' };
+  const NO_RUN = { outcome: 'no_run', message: 'Nobody listens.' };
+  const noteNoRun = (d: Opened, dispatch: Dispatch) =>
+    d.claims.noteNoRun(dispatch, 'Nobody listens.', 24 * HOUR_MS);
+  /** What a repeat of a dispatch is told; fails where it is none. */
+  async function told(d: Opened, { payload }: Dispatch) {
+    const { kind, dispatchId, feedback } = { feedback: undefined, dispatchId: '', ...(await d.admit(again)) };
+    expect({ kind, dispatchId }).toEqual({ kind: 'repeat', dispatchId: payload.dispatch_id });
+    return feedback;
+  }
+
+  test('on a dead dispatch lives as long as its cooldown', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, HOUR_MS));
+    expect(await told(d, first)).toEqual(UNDELIVERABLE);
+    const [feedback, claim] = [await d.redis.pttl(d.keys.feedback(first.dedup_id)), await d.ttl(first)];
+    expect(feedback).toSatisfy(within(HOUR_MS));
+    expect(Math.abs(feedback - claim)).toBeLessThan(60_000);
+    // What is pending is not known to be undeliverable, as little as what was delivered.
+    await d.expire(event);
+    const second = await d.enqueue(again);
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+    await d.work();
+    expect(await told(d, second)).toBeUndefined();
+  });
+
+  test('there is none without a cooldown, from whoever does not hold the claim, or after a run that came before', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, 0));
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+    const second = await d.enqueue(again);
+    const { dispatch_id } = second.payload;
+    await dead(d, HOUR_MS)(first);
+    await d.claims.settleDead(dispatch_id, second.dedup_id, { cooldownMs: HOUR_MS, run: 1, reason: 'Late' });
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+    expect(await d.ttl(second)).toBe(-1);
+  });
+
+  test.each<[string, (d: Opened, dispatch: Dispatch) => Promise<unknown>]>([
+    ['a redrive', (d, { dedup_id }) => d.claims.endCooldown(dedup_id)],
+    ['a retry', (d, { dedup_id, payload }) => d.claims.reopen(payload.dispatch_id, dedup_id)],
+    [
+      'its end as superseded',
+      (d, dispatch) => d.claims.release(dispatch.payload.dispatch_id, dispatch, dispatch.accepted_at),
+    ],
+    [
+      'a delivery after all',
+      (d, dispatch) => d.claims.settleDelivered(dispatch.payload.dispatch_id, dispatch),
+    ],
+    // A claim that its stream has left behind.
+    [
+      'another deployment, and then the same again',
+      d => d.enqueue(success('B', 5)).then(() => d.enqueue(again)),
+    ],
+  ])('is gone with %s', async (_, end) => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, HOUR_MS));
+    await end(d, first);
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id))).toBe(0);
+  });
+
+  test('on a delivered dispatch without a run is given as long as it is remembered, until a run is seen', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await noteNoRun(d, first);
+    expect(await d.redis.exists(d.keys.feedback(first.dedup_id)), 'still pending').toBe(0);
+    await d.work();
+    await noteNoRun(d, first);
+    expect(await told(d, first)).toEqual(NO_RUN);
+    await d.expire(event);
+    expect(await told(d, first)).toEqual(NO_RUN);
+    expect(await d.redis.pttl(d.keys.feedback(first.dedup_id))).toSatisfy(within(24 * HOUR_MS));
+    await d.claims.noteRun(first);
+    expect(await told(d, first)).toBeUndefined();
+    await noteNoRun(d, first);
+    expect(await told(d, first), 'its stream alone remembers it').toEqual(NO_RUN);
+  });
+
+  test('on an older dispatch changes nothing, and a run of it neither', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.enqueue(success('B', 5));
+    const third = await d.enqueue(again);
+    await d.work();
+    await noteNoRun(d, first);
+    expect(await told(d, third)).toBeUndefined();
+    await noteNoRun(d, third);
+    await d.claims.noteRun(first);
+    expect(await told(d, third)).toEqual(NO_RUN);
+    await d.expire(event);
+    await noteNoRun(d, first);
+    expect(await told(d, third)).toEqual(NO_RUN);
+  });
+
+  test('that a dispatch is dead outlives the news of a run that came of it before', async () => {
+    await using d = await open();
+    const first = await d.enqueue(event);
+    await d.work(dead(d, HOUR_MS));
+    await noteNoRun(d, first);
+    await d.claims.noteRun(first);
+    expect(await told(d, first)).toEqual(UNDELIVERABLE);
+  });
+});
+
+describe('reopening', () => {
+  const again = (d: Opened, dispatch: Dispatch) =>
+    d.queue.addBulk([dispatchJob(dispatch, { priority: 1 })]).then(([job]) => job?.id);
+
+  test.each<[string, (d: Opened) => Promise<void>]>([
+    ['delivered', d => d.work()],
+    ['dead', d => d.work(bury(d, HOUR_MS))],
+  ])('ends the claim of a dispatch that is %s, which is then enqueued under it again', async (_, end) => {
+    await using d = await open();
+    const first = await d.enqueue(success('A', 0));
+    await end(d);
+    await d.claims.reopen(first.payload.dispatch_id, first.dedup_id);
+    expect(await d.ttl(first)).toBe(-2);
+    expect(await d.redis.zscore(d.keys.delivered, first.dedup_id)).toBeNull();
+    await d.queue.remove(first.payload.dispatch_id);
+    expect(await again(d, first)).toBe(first.payload.dispatch_id);
+    expect(await d.claims.holder(first)).toEqual({ id: first.payload.dispatch_id, state: 'pending' });
+    expect(await d.send(success('A', 1))).toBe('repeat');
+  });
+
+  test('leaves the claim of a pending dispatch, and that of another one', async () => {
+    await using d = await open();
+    const first = await d.enqueue(success('A', 0));
+    await d.claims.reopen(first.payload.dispatch_id, first.dedup_id);
+    expect(await d.ttl(first)).toBe(-1);
+    await d.work();
+    await d.claims.reopen(randomUUID(), first.dedup_id);
+    expect(await d.claims.holder(first)).toEqual({ id: first.payload.dispatch_id, state: 'delivered' });
+    expect(await d.ttl(first)).toSatisfy(within(HOUR_MS));
   });
 });
 
@@ -338,7 +493,7 @@ describe('a stream that was forgotten while its dispatch was pending', () => {
     const first = await d.enqueue(failure('A', 0));
     await d.forget(failure('A', 0));
     await d.enqueue(success('A', 10));
-    expect(await d.claims.isSuperseded(first)).toBe(true);
+    expect(await d.isSuperseded(first)).toBe(true);
     expect(await d.send(failure('A', 20))).toMatchObject({ dedup_id: first.dedup_id });
   });
 });
@@ -369,7 +524,7 @@ describe('re-arming', () => {
     await d.expire(failure('delivered', 10));
     const pending = await d.enqueue(failure('pending', 10));
     await recover(d);
-    expect(await d.claims.isSuperseded(pending)).toBe(true);
+    expect(await d.isSuperseded(pending)).toBe(true);
     for (const label of ['delivered', 'pending']) {
       expect(await d.send(failure(label, 30)), label).toMatchObject({ class: 'failure' });
     }
@@ -397,7 +552,7 @@ describe('re-arming', () => {
     await using d = await open();
     const first = await d.enqueue(failure('A', 10));
     await d.enqueue(success('A', 20));
-    await d.claims.release(first.payload.dispatch_id, first.dedup_id, first.accepted_at);
+    await d.claims.release(first.payload.dispatch_id, first, first.accepted_at);
     expect(await d.ttl(first)).toBe(-2);
     expect(await d.send(failure('A', 30))).toMatchObject({ dedup_id: first.dedup_id });
   });
@@ -455,7 +610,7 @@ describe('time', () => {
     async late => {
       await using d = await open();
       await d.enqueue(success('A', 10_000));
-      expect(await d.claims.isSuperseded(await d.enqueue(failure('A', 10_000 - late)))).toBe(true);
+      expect(await d.isSuperseded(await d.enqueue(failure('A', 10_000 - late)))).toBe(true);
     },
   );
 
@@ -463,7 +618,7 @@ describe('time', () => {
     await using d = await open();
     await d.enqueue(success('A', 10_000));
     for (const outage of [1, 2]) {
-      expect(await d.claims.isSuperseded(await d.enqueue(failure('A', 9_800)))).toBe(false);
+      expect(await d.isSuperseded(await d.enqueue(failure('A', 9_800)))).toBe(false);
       expect(await d.send(failure('A', 9_810))).toBe('repeat');
       const [before] = await d.redis.time();
       await until('the clock of Redis goes on', async () => (await d.redis.time())[0] !== before);
@@ -478,7 +633,7 @@ describe('time', () => {
     await d.claims.recover([hash('object')], START + 10_000, MEMORY);
     const first = await d.enqueue(failure('A', 10_001));
     await d.claims.recover([hash('object')], START + 9_500, MEMORY);
-    expect(await d.claims.isSuperseded(first)).toBe(true);
+    expect(await d.isSuperseded(first)).toBe(true);
   });
 
   test('a dispatch that is tried anew does not make what is newer stale, or what is older news', async () => {

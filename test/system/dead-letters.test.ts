@@ -17,14 +17,21 @@ import { UNHURRIED } from '../support/unhurried.ts';
 const REPO = 'Altinn/gone';
 const HOUR_MS = 3_600_000;
 
+interface Deployed {
+  readonly status: number;
+  readonly outcome: string;
+  readonly message: string | undefined;
+  readonly id: string | undefined;
+}
+
 interface TestSystem extends AsyncDisposable {
   readonly stub: RunningGitHubStub;
   readonly system: System;
   readonly redis: Redis;
   readonly dispatches: Queue;
   readonly entries: Queue<DeadLetter>;
-  /** Sends the deployment of an artifact, as Flux does at every interval, and returns the outcome. */
-  deploy(artifact: string): Promise<{ outcome: string; id: string | undefined }>;
+  /** Sends the deployment of an artifact, as Flux does at every interval, and returns the answer. */
+  deploy(artifact: string): Promise<Deployed>;
   /** Sends an event of a given minute that is news, and returns the id of its dispatch. */
   send(minute: number, artifact: string, failure?: 'failure'): Promise<string>;
   /** Waits until a dispatcher has logged this outcome of a dispatch. */
@@ -92,8 +99,8 @@ async function openSystem(env: Record<string, string> = {}): Promise<TestSystem>
     async deploy(artifact) {
       const metadata = { dispatch_repo: REPO, env: 'at23', revision: ociRevision('at23', artifact) };
       const { eventsUrl } = system.ingests[sent++ % 2] ?? { eventsUrl: '' };
-      const { body } = await postEvent(eventsUrl, fluxEvent({ metadata }), credentials.token);
-      return { outcome: body.outcome, id: body.dispatch_id };
+      const { status, body } = await postEvent(eventsUrl, fluxEvent({ metadata }), credentials.token);
+      return { status, outcome: body.outcome, message: body.message, id: body.dispatch_id };
     },
     parked: (is = () => true) =>
       until('the entry is parked', async () => {
@@ -151,7 +158,9 @@ test('404: one call, and one entry that says what to do; repeats within the cool
   expect(entry.data.first_died_at).toBe(entry.data.last_died_at);
 
   for (let interval = 0; interval < 5; interval++) {
-    expect(await d.deploy('v1')).toEqual({ outcome: 'duplicate', id });
+    const repeat = await d.deploy('v1');
+    expect(repeat).toMatchObject({ status: 422, outcome: 'undeliverable', id });
+    expect(repeat.message).toBe(`${entry.data.error.message}. ${entry.data.hint}`);
   }
   expect(d.calls()).toBe(1);
   expect(await d.entries.getJobCounts('failed', 'wait')).toEqual({ failed: 1, wait: 0 });
@@ -162,6 +171,39 @@ test('404: one call, and one entry that says what to do; repeats within the cool
     wait: 0,
     delayed: 0,
   });
+});
+
+test('the story of a repository without the App: the team hears of it, and the App is installed', async () => {
+  await using d = await openSystem();
+  d.stub.setFaults([]);
+  d.stub.setInstallations({ notInstalled: ['Altinn'] });
+  const first = await d.deploy('v1');
+  expect(first).toMatchObject({ status: 202, outcome: 'enqueued', message: undefined });
+  const entry = await d.parked();
+  expect(await d.deploy('v1')).toMatchObject({
+    ...{ status: 422, outcome: 'undeliverable', id: first.id },
+    message: expect.stringContaining('Install'),
+  });
+  d.stub.setInstallations({});
+  // Nobody knows of it yet.
+  expect((await d.deploy('v1')).outcome).toBe('undeliverable');
+  await d.endCooldown(entry);
+  const second = await d.deploy('v1');
+  expect(second.outcome).toBe('enqueued');
+  await d.ended(second.id ?? '', 'delivered');
+  expect(await d.deploy('v1')).toMatchObject({
+    ...{ status: 200, outcome: 'duplicate', id: second.id, message: undefined },
+  });
+});
+
+test('a redriven dispatch is a plain duplicate while it is pending', async () => {
+  await using d = await openSystem();
+  const { id = '' } = await d.deploy('v1');
+  const entry = await d.parked();
+  d.stub.setFaults(answering(503));
+  await entry.retry();
+  await d.ended(id, 'retry');
+  expect(await d.deploy('v1')).toMatchObject({ status: 200, outcome: 'duplicate', id });
 });
 
 test('after the cooldown the next event makes a new attempt: a failure updates the entry, a delivery removes it', async () => {
@@ -200,7 +242,7 @@ describe('Retry', () => {
     await until('it is at GitHub', () => d.stub.dispatches.length === 1);
     expect(d.stub.dispatches[0]?.client_payload?.['dispatch_id']).toBe(id);
     await until('the entry is gone', async () => (await d.entries.getJob(entry.id ?? '')) === undefined);
-    expect(await d.deploy('v1')).toEqual({ outcome: 'duplicate', id });
+    expect(await d.deploy('v1')).toMatchObject({ outcome: 'duplicate', id });
   });
 
   test('that fails again leaves one entry, which counts it, however often', async () => {

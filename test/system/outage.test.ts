@@ -12,6 +12,7 @@ import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { dispatchJob, openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
 import { createPaceGate, createPause } from '@flux-dispatch/queue/limiter';
+import { createOutages } from '@flux-dispatch/queue/outages';
 import { connectPatient } from '@flux-dispatch/queue/redis';
 import { parseRedisUrl } from '@flux-dispatch/queue/redis-url';
 import { createLogger } from '@flux-dispatch/runtime/log';
@@ -45,6 +46,7 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   // However late a busy machine gets round to it, GitHub is back after five hours by this clock, and not after six.
   const now = () => Math.min(Date.now(), backAt);
   const processor = createProcessor({
+    openReceipt: async () => undefined,
     github: createGitHub({
       apiVersion: '2026-03-10',
       apiUrl: stub.url,
@@ -55,6 +57,7 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
       log,
     }),
     claims: createClaims(redis, prefix),
+    outages: createOutages(redis, prefix),
     ...{ deadLetters, pace: createPaceGate(queue, redis, { max: 20, per: 100 }), pause, metrics, log },
     ...{ now: Date.now, redisTime: async () => now() },
     forgetStalls: id => redis.hdel(queue.toKey(id), 'stc'),

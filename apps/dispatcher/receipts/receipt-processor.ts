@@ -1,6 +1,7 @@
 import { reachesBackTo } from '@flux-dispatch/github/runs';
 import type { RateLimit } from '@flux-dispatch/github/verdict';
 import { isConnectionError } from '@flux-dispatch/queue/connection-error';
+import { GaveUpWaiting } from '@flux-dispatch/queue/patience';
 import { type Receipt, type ReceiptRun, readReceipt } from '@flux-dispatch/queue/receipt';
 import type {
   Listed,
@@ -18,6 +19,7 @@ import type { Feedback } from './feedback.ts';
 import { findRuns } from './found-runs.ts';
 import type { createListings, SharedAnswer } from './listings.ts';
 import type { Readers } from './readers.ts';
+import type { Redispatch } from './redispatch.ts';
 import { type createReceiptReport, type ReceiptOutcome, resultOf } from './report.ts';
 import { lastDue, nextLook, patience, type ReceiptTimes, settledAge } from './schedule.ts';
 
@@ -31,12 +33,7 @@ export interface ReceiptProcessorDependencies {
   readonly listing: ReturnType<typeof createListings>;
   readonly diagnose: Diagnose;
   readonly feedback: Feedback;
-  readonly redispatch: {
-    /** Puts the dispatch of a receipt back on its queue, with the same id. */
-    resend(receipt: Receipt): Promise<'redriven' | 'replaced_by_newer'>;
-    /** Whether a dispatch waits to be sent. */
-    isPending(dispatchId: string): Promise<boolean>;
-  };
+  readonly redispatch: Redispatch;
   readonly readers: Readers;
   readonly pause: RateLimitPause;
   readonly metrics: Pick<DispatcherMetrics, 'runStart'>;
@@ -80,6 +77,7 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
 
   async function resend(job: ReceiptJob, receipt: Receipt): Promise<undefined> {
     const outcome = await redispatch.resend(receipt);
+    if (outcome === 'unreadable') throw new UnrecoverableError(UNREADABLE);
     report(receipt, { outcome: outcome === 'redriven' ? 'resent' : outcome });
     if (outcome === 'replaced_by_newer') {
       // The newer one has a receipt of its own.
@@ -209,6 +207,8 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     } catch (error) {
       if (error instanceof DelayedError || error instanceof RateLimitError) throw error;
       if (error instanceof UnrecoverableError) throw error;
+      // That one is in the log already.
+      if (error instanceof GaveUpWaiting) return postpone(job, AFTER_ERROR_MS);
       const fields = { dispatch_id: receipt.dispatch_id, err: error };
       if (isConnectionError(error) || refusalOf(error)) log.debug(fields, 'Receipt');
       else log.error(fields, 'Unexpected error while looking for a workflow run: this is a bug');
@@ -216,6 +216,8 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     }
   };
 }
+
+const UNREADABLE = 'This receipt holds no dispatch that this version could send again';
 
 const TOO_MANY_RUNS =
   'The repository has had more than 300 runs since, so GitHub does not list those of this dispatch';

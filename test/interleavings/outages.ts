@@ -1,0 +1,110 @@
+import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+
+/** A failure or a recovery as GitHub has accepted it. */
+interface Delivered {
+  readonly id: string;
+  readonly outage: string;
+  /** When its outage began (s). */
+  readonly since: number;
+  /** The newest success that was noted when the attempt began (s). */
+  readonly healthy: number;
+  /** The order in which attempts began. */
+  readonly attempt: number;
+  /** Something had broken by then that had hold of a failure, so that it may have been at GitHub although it seems not. */
+  readonly isDoubtful: boolean;
+  /** Of a recovery: it had waited for the failures before it for as long as it does. */
+  readonly hasWaited: boolean;
+}
+
+/** A success for the Alert of recoveries, and what ingest took it for. */
+interface Success {
+  readonly at: number;
+  readonly outage: string | undefined;
+  /** The newest outage before it of which GitHub had a failure by then. */
+  readonly expected: Delivered | undefined;
+  readonly isDoubtful: boolean;
+}
+
+/** An attempt at a failure or a recovery, from its request to GitHub on. */
+export type OutageAttempt = Omit<Delivered, 'isDoubtful'>;
+
+/** The reference for outages: what GitHub has got of them, and what ingest has said of each success. */
+export function createOutageModel(isDoubtful: () => boolean) {
+  const failures: Delivered[] = [];
+  const recoveries: Delivered[] = [];
+  const successes: Success[] = [];
+  const wrong: string[] = [];
+  let healthy = 0;
+  let attempts = 0;
+
+  return {
+    /** @param at seconds since the epoch */
+    succeeded(at: number) {
+      healthy = Math.max(healthy, at);
+    },
+    /** A dispatch is about to be sent. undefined: it belongs to no outage. */
+    attempt({ class: reasonClass, payload }: Dispatch, hasWaited: boolean): OutageAttempt | undefined {
+      const { outage } = payload.flux;
+      if (reasonClass === 'success') return undefined;
+      if (!outage) wrong.push(`${payload.dispatch_id} is sent without its outage`);
+      const { id = '', since = '' } = outage ?? {};
+      return {
+        ...{ id: payload.dispatch_id, outage: id, since: Date.parse(since) / 1000 },
+        ...{ healthy, attempt: ++attempts, hasWaited },
+      };
+    },
+    delivered(reasonClass: Dispatch['class'], attempt: OutageAttempt) {
+      const delivered = { ...attempt, isDoubtful: isDoubtful() };
+      const { outage, id } = attempt;
+      if (reasonClass === 'failure') {
+        failures.push(delivered);
+        const over = recoveries.find(each => each.outage === outage);
+        if (over && !over.hasWaited && !delivered.isDoubtful) {
+          wrong.push(`${id} was sent after ${over.id}, the recovery from its outage`);
+        }
+        return;
+      }
+      recoveries.push(delivered);
+      const isKnown = failures.some(each => each.outage === outage);
+      if (!isKnown && !delivered.hasWaited && !delivered.isDoubtful) {
+        wrong.push(`${id} was sent, and no failure of its outage ${outage}`);
+      }
+    },
+    /** Ingest has noted a success at the Alert of recoveries. */
+    looked(at: number, outage: string | undefined) {
+      healthy = Math.max(healthy, at);
+      const before = failures.filter(({ since }) => since < at);
+      const expected = before.toSorted((a, b) => b.since - a.since)[0];
+      successes.push({ at, outage, expected, isDoubtful: isDoubtful() });
+    },
+
+    /** Once all has come to rest. @param isExcused whether a recovery was given up by an operator, or its event did not get through */
+    wrong(isExcused: (outage: string) => boolean): readonly string[] {
+      const inOrder = failures.toSorted((a, b) => a.attempt - b.attempt);
+      for (const [index, failure] of inOrder.entries()) {
+        const before = inOrder[index - 1];
+        if (!before || failure.isDoubtful) continue;
+        const isSame = failure.healthy <= before.since;
+        if (isSame !== (failure.outage === before.outage)) {
+          const one = isSame ? 'one outage' : 'two outages';
+          wrong.push(`${before.id} and ${failure.id} are of ${one}: ${before.outage}, ${failure.outage}`);
+        }
+      }
+      for (const { at, outage, expected, isDoubtful } of successes) {
+        if (expected && outage === undefined && !isDoubtful) {
+          wrong.push(`The success at ${at} has ended no outage, although ${expected.id} was delivered`);
+        }
+        if (outage === undefined || isExcused(outage)) continue;
+        const isDelivered = failures.some(each => each.outage === outage);
+        const isRecovered = recoveries.some(each => each.outage === outage);
+        if (isDelivered && !isRecovered) wrong.push(`The outage ${outage} has no recovery`);
+      }
+      const ids = Map.groupBy(recoveries, each => each.outage);
+      for (const [outage, all] of ids) {
+        if (new Set(all.map(({ id }) => id)).size > 1)
+          wrong.push(`The outage ${outage} has several recoveries`);
+      }
+      return wrong;
+    },
+  };
+}
