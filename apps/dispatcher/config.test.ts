@@ -35,6 +35,10 @@ const DEFAULTS = {
   DISPATCH_RATE: { max: 8, per: 3000 },
   DEAD_LETTER_COOLDOWN: 3_600_000,
   DEAD_LETTER_RETENTION: 14 * 86_400_000,
+  RUN_RECEIPTS: 'auto',
+  RUN_START_TIMEOUT: 600_000,
+  RUN_FOLLOW_TIMEOUT: 6 * 3_600_000,
+  RUN_RETENTION: 7 * 86_400_000,
   DRY_RUN: false,
 };
 
@@ -70,6 +74,8 @@ test.each([
   ['DISPATCH_RATE', 'off', 'off'],
   ['DISPATCH_RATE', '180/1m', { max: 180, per: 60_000 }],
   ['DEAD_LETTER_COOLDOWN', '0s', 0],
+  ['RUN_RECEIPTS', 'off', 'off'],
+  ['RUN_START_TIMEOUT', '90s', 90_000],
   ['DISPATCH_RETRY_WINDOW', '14d', 1_209_600_000],
   ['ALLOWED_OWNERS', 'Altinn,Digdir', ['Altinn', 'Digdir']],
 ])('%s=%s', (variable, value, expected) => {
@@ -102,6 +108,8 @@ describe('a wrong environment names the variable and what it must be', () => {
     ['DISPATCH_RETRY_WINDOW', '1w', duration],
     ['DISPATCH_RATE', '8', 'must be a number of calls per duration such as 8/3s, or off, not "8"'],
     ['DEAD_LETTER_COOLDOWN', '-1s', duration],
+    ['RUN_RECEIPTS', 'on', 'must be auto or off, not "on"'],
+    ['RUN_START_TIMEOUT', '500ms', duration],
     ['DRY_RUN', 'yes', 'must be true, false, 1 or 0, not "yes"'],
     ['REDIS_URL', 'cache', 'must be redis://host:6379'],
   ])('%s=%s', (variable, value, must) => {

@@ -1,4 +1,4 @@
-import { createDispatcherMetrics } from '@flux-dispatch/dispatcher/metrics';
+import { createDispatcherMetrics, registerOpenReceipts } from '@flux-dispatch/dispatcher/metrics';
 import { createIngestMetrics } from '@flux-dispatch/ingest/metrics';
 import { createRegistry } from '@flux-dispatch/runtime/metrics';
 
@@ -11,6 +11,7 @@ export async function exportedMetrics(): Promise<ReadonlyMap<string, readonly st
     async () => [],
     async () => 1,
   );
+  registerOpenReceipts(registry, async () => 0);
   const metrics = (await registry.getMetricsAsJSON()).map(({ name, type }): [string, string[]] => {
     // prom-client types it as its enum of numbers; what it gives is the name.
     const suffixes = `${type}` === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];

@@ -169,6 +169,7 @@ test('a real Prometheus: every alert is evaluated, and every panel answers, on g
     ['Altinn/altinn-correspondence', 'flux-deploy', 1],
     ['Altinn/dialogporten', 'flux-deploy', 2],
     ['Altinn/dialogporten', 'flux-deploy-failed', 1],
+    ['Altinn/dialogporten', 'flux-deployed', 1],
   ]);
 
   // A bad one. A counter appears with its first count, which increase() alone does not see.
