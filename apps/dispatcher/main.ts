@@ -3,6 +3,7 @@ import { parsePrivateKey } from '@flux-dispatch/github/private-key';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { FOR_RECEIPTS, watchHeadroom } from '@flux-dispatch/queue/headroom';
 import { createPaceGate, createPause, paceRatio } from '@flux-dispatch/queue/limiter';
 import { createOutages } from '@flux-dispatch/queue/outages';
 import { queueLook, queueState } from '@flux-dispatch/queue/queue-state';
@@ -70,23 +71,14 @@ await runProcess(
     const github = config.DRY_RUN ? undefined : openGitHub(config, pause, log);
     const receiptQueue = openReceiptQueue(redis, prefix, log);
     const readers = createReaders(log, Date.now);
-    const receipts =
-      github && config.RUN_RECEIPTS === 'auto'
-        ? createReceipts({
-            ...{
-              github,
-              redis,
-              dispatches: queue,
-              queue: receiptQueue,
-              claims,
-              readers,
-              pause,
-              metrics,
-              log,
-              config,
-            },
-          })
-        : undefined;
+    const looksForRuns = github !== undefined && config.RUN_RECEIPTS === 'auto';
+    const receipts = looksForRuns
+      ? createReceipts({
+          ...{ github, redis, dispatches: queue, queue: receiptQueue, claims, readers, pause, metrics, log },
+          headroom: stack.use(watchHeadroom(inspection, log, FOR_RECEIPTS)),
+          config,
+        })
+      : undefined;
     const receiptsLookedAt = openReceiptQueue(inspection, prefix, log);
     registerOpenReceipts(registry, async () =>
       receipts && !readers.areAllRefused() ? countOpenReceipts(receiptsLookedAt) : undefined,

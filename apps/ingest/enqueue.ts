@@ -2,10 +2,10 @@ import type { Admission, Claims, Memory } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
 import { dispatchJob } from '@flux-dispatch/queue/dispatch-queue';
 import type { Feedback } from '@flux-dispatch/queue/feedback';
+import type { Headroom } from '@flux-dispatch/queue/headroom';
 import type { DispatchCandidate } from '@flux-dispatch/routing/candidate';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Headroom } from './headroom.ts';
 import { orUnavailable, type Unavailable } from './unavailable.ts';
 
 /** What happened to one candidate. The id of a repeat is that of the dispatch that it repeats. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createClaims } from '@flux-dispatch/queue/claims';
 import { openDispatchQueue } from '@flux-dispatch/queue/dispatch-queue';
+import { FOR_EVENTS, watchHeadroom } from '@flux-dispatch/queue/headroom';
 import { createOutages } from '@flux-dispatch/queue/outages';
 import { connectFailFast } from '@flux-dispatch/queue/redis';
 import { adviseOnRedis } from '@flux-dispatch/queue/redis-advice';
@@ -12,7 +13,6 @@ import { listenOps, standardProbes } from '@flux-dispatch/runtime/ops-server';
 import { runProcess } from '@flux-dispatch/runtime/process';
 import { parseIngestConfig } from './config.ts';
 import { createEnqueue } from './enqueue.ts';
-import { watchHeadroom } from './headroom.ts';
 import { createIngestMetrics } from './metrics.ts';
 import { createEnqueueRecovery, createRecover } from './recover.ts';
 import { reportConflict } from './report.ts';
@@ -33,7 +33,7 @@ await runProcess('ingest', parseIngestConfig(process.env), async running => {
   adviseOnRedis(redis, log);
   const takesWrites = redisTakesWrites(redis, config.QUEUE_PREFIX);
   stack.use(watchWrites(takesWrites, refusals));
-  const headroom = stack.use(watchHeadroom(redis, log));
+  const headroom = stack.use(watchHeadroom(redis, log, FOR_EVENTS));
   const queue = openDispatchQueue(redis, config.QUEUE_PREFIX, log);
   const claims = createClaims(redis, config.QUEUE_PREFIX);
   const registry = createRegistry(build);

@@ -61,7 +61,7 @@ test('the commands to try more work as printed, and Ctrl-C leaves nothing behind
   const deadLetters = async (): Promise<number> => {
     const answer = await fetch(`${board}/api/queues?activeQueue=dispatch-dead-letter&status=failed&page=1`);
     const { queues } = (await answer.json()) as { queues: { name: string; counts: { failed: number } }[] };
-    return queues.find(({ name }) => name === 'dispatch-dead-letter')?.counts.failed ?? 0;
+    return queues.find(({ name }) => name === 'Dead letters')?.counts.failed ?? 0;
   };
   const [deploy, down, delayed, up, gone, failed, back, retry, ...others] = commands as [
     ...[string, string, string, string, string, string, string, string],

@@ -49,11 +49,12 @@ export interface ReceiptSearch<Answer> {
   leave(receipt: SearchedReceipt): Promise<void>;
   /**
    * Lets one worker at a time list a repository's runs.
-   * @returns `busy` where another one does; what `list` gives, which is shared unless it is undefined
+   * @param state what {@link enter} has read
+   * @returns `busy` where another one does, or has done so since; what `list` gives, which is shared unless it is undefined
    */
   listAlone(
     repo: string,
-    startedAt: number,
+    state: SearchState<Answer>,
     list: () => Promise<Answer | undefined>,
   ): Promise<'busy' | Listed<Answer> | undefined>;
   /** The dispatch that has claimed each of these runs, by the run's id. */
@@ -115,13 +116,16 @@ export function createReceiptSearch<Answer>(
         redis.zrem(key(repo, 'seekers', event_type), dispatch_id),
       ]);
     },
-    async listAlone(repo, startedAt, list) {
+    async listAlone(repo, { now, listed: before }, list) {
       const [lock, token] = [key(repo, 'lock'), randomUUID()];
       if ((await redis.set(lock, token, 'PX', listForMs, 'NX')) === null) return 'busy';
       try {
+        const newest = await redis.get(key(repo, 'listed'));
+        if (newest !== null && (JSON.parse(newest) as Listed<Answer>).startedAt !== before?.startedAt)
+          return 'busy';
         const answer = await list();
         if (answer === undefined) return undefined;
-        const listed = { startedAt, answer };
+        const listed = { startedAt: now, answer };
         await redis.set(key(repo, 'listed'), JSON.stringify(listed), 'PX', LISTED_FOR_MS);
         return listed;
       } finally {

@@ -44,7 +44,8 @@ const BUSY_MS = 1000;
 
 /** Gets the list of a repository's runs for a receipt: that of another receipt where it is new enough, else its own. */
 export function createListings({ github, search, mayCall }: ListingDependencies) {
-  return async (due: Due, { now, oldest, listed }: SearchState<SharedAnswer>): Promise<Listing> => {
+  return async (due: Due, state: SearchState<SharedAnswer>): Promise<Listing> => {
+    const { now, oldest, listed } = state;
     const { repo, dueAt, patienceMs, since } = due;
     if (listed && listed.startedAt >= dueAt && covers(listed.answer, since)) {
       return { kind: 'ready', listed };
@@ -60,7 +61,7 @@ export function createListings({ github, search, mayCall }: ListingDependencies)
     const wanted = oldest - BEFORE_MS;
     const isUsable = before && before.since <= wanted && wanted - before.since <= SAME_SINCE_MS;
     let stopped: Extract<Listing, { kind: 'held' | 'limited' }> | undefined;
-    const own = await search.listAlone(repo, now, async () => {
+    const own = await search.listAlone(repo, state, async () => {
       const answer = await github.listRuns(repo, isUsable ? before.since : wanted, before, mayCall);
       if (answer.kind !== 'held' && answer.kind !== 'limited') return answer;
       stopped = answer;

@@ -1,4 +1,5 @@
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import type { Headroom } from '@flux-dispatch/queue/headroom';
 import { newReceipt, type Receipt } from '@flux-dispatch/queue/receipt';
 import { failureText } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -17,6 +18,8 @@ export type OpenReceipt = (dispatch: Dispatch, deliveredAt: number, githubTime?:
 export interface OpenReceiptDependencies {
   readonly queue: Pick<Queue<Receipt>, 'add'>;
   readonly readers: Pick<Readers, 'mayRead'>;
+  /** Whether Redis has room for receipts. */
+  readonly headroom: Headroom;
   readonly log: Pick<Logger, 'warn'>;
   readonly config: ReceiptTimes & {
     /** Milliseconds. */
@@ -27,14 +30,21 @@ export interface OpenReceiptDependencies {
 // Receipts that have ended. They keep no payload, but for those that have failed.
 const MAX_ENDED = 5000;
 
-export function createOpenReceipt({ queue, readers, log, config }: OpenReceiptDependencies): OpenReceipt {
+export function createOpenReceipt({
+  queue,
+  readers,
+  headroom,
+  log,
+  config,
+}: OpenReceiptDependencies): OpenReceipt {
   const keep = { age: Math.ceil(config.RUN_RETENTION / 1000), count: MAX_ENDED };
   const delay = nextLook(0, config);
   return async (dispatch, deliveredAt, githubTime) => {
-    if (!readers.mayRead(dispatch.repo)) return;
+    if (!readers.mayRead(dispatch.repo) || headroom.room() !== undefined) return;
     const { dispatch_id } = dispatch.payload;
     const { name, data } = newReceipt(dispatch, deliveredAt, githubTime);
     const options = { jobId: dispatch_id, delay, removeOnComplete: keep, removeOnFail: keep };
+    headroom.took(data);
     await queue.add(name, data, options).catch(error => {
       const fields = { dispatch_id, error: failureText(error) };
       log.warn(fields, 'The dispatch was delivered, and its workflow run is not looked for');

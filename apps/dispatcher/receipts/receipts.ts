@@ -1,6 +1,7 @@
 import type { GitHub } from '@flux-dispatch/github/github';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
+import type { Headroom } from '@flux-dispatch/queue/headroom';
 import { createPaceGate, createPause, LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
 import type { Receipt } from '@flux-dispatch/queue/receipt';
 import { createReceiptSearch } from '@flux-dispatch/queue/receipt-search';
@@ -28,6 +29,7 @@ export interface ReceiptsDependencies {
   readonly queue: Queue<Receipt>;
   readonly claims: Claims;
   readonly readers: Readers;
+  readonly headroom: Headroom;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
   readonly log: Logger;
@@ -49,7 +51,8 @@ export interface Receipts {
 
 /** What finds out which workflow runs came of the dispatches that were delivered. Dispatches go first. */
 export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
-  const { github, redis, dispatches, queue, claims, readers, pause, metrics, log, config } = dependencies;
+  const { github, redis, dispatches, queue, claims, readers, headroom, pause, metrics, log, config } =
+    dependencies;
   const { QUEUE_PREFIX: prefix } = config;
   const time = () => redisTime(redis);
   const hold = createPause(queue, redis);
@@ -78,7 +81,7 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
     now: Date.now,
   });
   return {
-    open: createOpenReceipt({ queue, readers, log, config }),
+    open: createOpenReceipt({ queue, readers, headroom, log, config }),
     start: () => startReceiptWorker(redis, prefix, processor, log),
   };
 }

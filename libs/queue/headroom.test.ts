@@ -1,6 +1,6 @@
 import { createLogger } from '@flux-dispatch/runtime/log';
 import { expect, test } from 'vitest';
-import { watchHeadroom } from './headroom.ts';
+import { FOR_EVENTS, watchHeadroom } from './headroom.ts';
 
 const MIB = 1024 * 1024;
 
@@ -23,7 +23,11 @@ function open(memory: { used: number; max: number; buffers?: number }) {
         `mem_not_counted_for_evict:${(memory.buffers ?? 0) * MIB}`,
       ].join('\r\n'),
   };
-  return { lines, memory, headroom: watchHeadroom(redis, createLogger('test', 'info', { write })) };
+  return {
+    lines,
+    memory,
+    headroom: watchHeadroom(redis, createLogger('test', 'info', { write }), FOR_EVENTS),
+  };
 }
 
 test.each([
@@ -65,7 +69,7 @@ test('one log line when Redis is nearly full, and one when it has room again: be
 
 test('there is room where INFO is forbidden', async () => {
   const redis = { status: 'ready' as const, info: () => Promise.reject(new Error("NOPERM 'info'")) };
-  using headroom = watchHeadroom(redis, createLogger('test', 'fatal'));
+  using headroom = watchHeadroom(redis, createLogger('test', 'fatal'), FOR_EVENTS);
   await headroom.look();
   expect(headroom.room()).toBeUndefined();
 });

@@ -1,15 +1,37 @@
 import type { Logger } from '@flux-dispatch/runtime/log';
 import type { Redis } from 'ioredis';
 
-/** How much of Redis' memory is for ingest. The rest is for the dispatcher, which needs some to empty the queue. */
-const SHARE = 0.9;
-/** Below which it is ingest's again: somewhat less, so that it does not start and stop with each event. */
-const SHARE_AGAIN = 0.88;
+/** How much of Redis' memory something may use before it stops, so that what matters more has the rest. */
+export interface MemoryShare {
+  /** From 0 to 1. */
+  readonly share: number;
+  /** What the log says once there is no room any more. */
+  readonly full: string;
+  /** What it says once there is room again. */
+  readonly again: string;
+}
+
+/** Without the last tenth the dispatcher could not empty the queue. */
+export const FOR_EVENTS: MemoryShare = {
+  share: 0.9,
+  full: 'Redis is nearly full: events are refused until the queue drains. Raise maxmemory',
+  again: 'Redis has room again: events are accepted',
+};
+
+/** Receipts only observe: they stop well before events are refused. */
+export const FOR_RECEIPTS: MemoryShare = {
+  share: 0.75,
+  full: 'Redis is filling up: the workflow runs of new dispatches are not looked for. Raise maxmemory',
+  again: 'Redis has room again: workflow runs are looked for',
+};
+
+/** By how much less it has to be before there is room again, so that it does not start and stop with each event. */
+const HYSTERESIS = 0.02;
 const LOOK_EVERY_MS = 500;
 /** What a dispatch takes up in Redis beyond its payload: job, claim, stream and their keys. In bytes. */
 const OVERHEAD = 2048;
 
-/** Whether Redis has room for more events. */
+/** Whether Redis has room for more. */
 export interface Headroom {
   /** Why there is none; undefined where there is. Answers from memory, without a call to Redis. */
   room(): string | undefined;
@@ -29,12 +51,13 @@ interface MemoryUse {
 }
 
 /**
- * Watches how full Redis is, so that ingest stops before Redis is full: a full Redis does not even let the dispatcher
+ * Watches how full Redis is, so that its user stops before Redis is full: a full Redis does not even let the dispatcher
  * take a job from the queue. Where Redis has no maxmemory, or INFO is forbidden, there is always room.
  */
 export function watchHeadroom(
   redis: Pick<Redis, 'status' | 'info'>,
   log: Pick<Logger, 'warn' | 'info' | 'debug'>,
+  { share, full: fullMessage, again }: MemoryShare,
 ): WatchedHeadroom {
   let memory: MemoryUse = { used: 0, max: 0 };
   let taken = 0;
@@ -42,13 +65,12 @@ export function watchHeadroom(
 
   function room(): string | undefined {
     const { used, max } = memory;
-    const full = max > 0 && used + taken >= max * (isFull ? SHARE_AGAIN : SHARE);
+    const full = max > 0 && used + taken >= max * (isFull ? share - HYSTERESIS : share);
     if (full !== isFull) {
       isFull = full;
       const fields = { used_memory: used + taken, maxmemory: max };
-      if (full)
-        log.warn(fields, 'Redis is nearly full: events are refused until the queue drains. Raise maxmemory');
-      else log.info(fields, 'Redis has room again: events are accepted');
+      if (full) log.warn(fields, fullMessage);
+      else log.info(fields, again);
     }
     if (!full) return undefined;
     return `Redis is nearly full (${mebibytes(used + taken)} of ${mebibytes(max)} MiB): raise its maxmemory`;
