@@ -6,7 +6,7 @@ import type { Repositories, Repository } from './repositories.ts';
 
 /** What an endpoint of a repository asks of its caller. */
 export interface Access {
-  readonly permission: 'actions' | 'contents' | 'metadata';
+  readonly permission: 'actions' | 'administration' | 'contents' | 'metadata';
   readonly level: 'read' | 'write';
   /** What its refusals point to. */
   readonly docs: string;

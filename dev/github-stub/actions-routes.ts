@@ -10,6 +10,7 @@ import { stateAt } from './runs.ts';
 
 const DOCS_RUNS = `${DOCS}/actions/workflow-runs#list-workflow-runs-for-a-repository`;
 const DOCS_RUN = `${DOCS}/actions/workflow-runs#get-a-workflow-run`;
+const DOCS_PERMISSIONS = `${DOCS}/actions/permissions#get-github-actions-permissions-for-a-repository`;
 const DOCS_WORKFLOWS = `${DOCS}/actions/workflows#list-repository-workflows`;
 
 /**
@@ -54,6 +55,17 @@ export function addActionsRoutes(router: Router<RequestState>, guard: Guard, git
       const found = currentRuns(repository).find(({ run }) => String(run.id) === ctx.params['run_id']);
       if (!found) return refuse(ctx, 404, 'Not Found', DOCS_RUN);
       ctx.body = runResource(found.run, found.state, apiUrl(ctx));
+    }),
+  );
+
+  const readSetting = { permission: 'administration', level: 'read', docs: DOCS_PERMISSIONS } as const;
+  router.get(
+    '/repos/:owner/:repo/actions/permissions',
+    guard(readSetting, (ctx, { actionsDisabled }) => {
+      // The other fields are about what enabled workflows may use.
+      ctx.body = actionsDisabled
+        ? { enabled: false }
+        : { enabled: true, allowed_actions: 'all', sha_pinning_required: false };
     }),
   );
 

@@ -56,6 +56,8 @@ export type RepositorySettings = z.output<typeof repository>;
 export const actionsSchema = z.strictObject({
   /** The App's permission "Actions". */
   permission: z.enum(['read', 'none']).default('read'),
+  /** The App's permission "Administration", with which it may see whether Actions is enabled. */
+  administration: z.enum(['read', 'none']).default('none'),
   /** The plan of every run, unless its repository or its workflow has one. */
   runs: runPlanSchema.optional(),
   /** By "owner/name" in any case. */

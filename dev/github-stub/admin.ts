@@ -58,7 +58,7 @@ export interface StubControls {
   /** At which owners the App is suspended, and at which it is not installed after all. */
   setInstallations(settings: Restrictions): void;
   /**
-   * Replaces the App's permission for Actions, the repositories' files and the plans of the runs to come. Runs that were
+   * Replaces the App's permissions for Actions and Administration, the repositories' files and the plans of the runs to come. Runs that were
    * planned before go on. Throws a ZodError that says what is wrong.
    */
   setActions(settings: ActionsSettings): void;

@@ -3,13 +3,15 @@ import { account, nodeId, stableId } from './account.ts';
 /** What an App or a token may do: the name of a permission to its level, `read` or `write`. */
 export type Permissions = Readonly<Record<string, string>>;
 
-/** Enough for `repository_dispatch` and, unless that was taken away, to see the workflow runs that come of it. */
-const PERMISSIONS: Permissions = { actions: 'read', contents: 'write', metadata: 'read' };
+/** Enough for `repository_dispatch`. */
+const PERMISSIONS: Permissions = { contents: 'write', metadata: 'read' };
 
-/** What the App may do wherever it is installed. @param actions its permission for GitHub Actions */
-export function appPermissions(actions: 'read' | 'none'): Permissions {
-  const { actions: _actions, ...others } = PERMISSIONS;
-  return actions === 'none' ? others : PERMISSIONS;
+/** What the App may do wherever it is installed, apart from dispatching. */
+export function appPermissions(
+  granted: Readonly<Record<'actions' | 'administration', 'read' | 'none'>>,
+): Permissions {
+  const given = Object.entries(granted).filter(([, level]) => level !== 'none');
+  return { ...Object.fromEntries(given), ...PERMISSIONS };
 }
 
 /** Whether a permission held at the level `granted` includes the level `asked`. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa, { type Middleware } from 'koa';
-import { actionsSchema } from './actions-settings.ts';
+import { actionsSchema, type ParsedActionsSettings } from './actions-settings.ts';
 import { adminRouter, type StubControls } from './admin.ts';
 import { type Caller, type RequestState, refuse, setLimitHeaders } from './answer.ts';
 import { checkAppJwt, InstallationTokens, JWT_UNREADABLE, parsePublicKeys } from './app-auth.ts';
@@ -66,7 +66,7 @@ function createGitHubStub({
   const tokens = new InstallationTokens();
   const dispatches = new NumberedLog<Omit<ReceivedDispatch, 'id'>>(MAX_DISPATCHES);
   const runs = new Runs();
-  let permissions = appPermissions('read');
+  let permissions = permissionsFor(actionsSchema.parse({}));
   const requests = new Map<string, number>();
   const faults = new FaultRules();
   const rateLimit = new PrimaryLimit();
@@ -114,7 +114,7 @@ function createGitHubStub({
       installations.restrict(suspended, notInstalled, now()),
     setActions: settings => {
       const actions = actionsSchema.parse(settings);
-      permissions = appPermissions(actions.permission);
+      permissions = permissionsFor(actions);
       repositories.configure(actions);
       runs.restartTurns();
     },
@@ -203,6 +203,10 @@ function createGitHubStub({
     .use(github.routes())
     .use(ctx => refuse(ctx, 404, 'Not Found'));
   return stub;
+}
+
+function permissionsFor({ permission, administration }: ParsedActionsSettings) {
+  return appPermissions({ actions: permission, administration });
 }
 
 /** A path of the router as GitHub's documentation writes it: `/repos/{owner}/{repo}/contents/{path}`. */

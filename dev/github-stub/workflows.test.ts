@@ -242,12 +242,27 @@ describe('GET /repos/{owner}/{repo}/actions/workflows', () => {
   });
 });
 
+test('GET /repos/{owner}/{repo}/actions/permissions tells whether Actions is enabled', async () => {
+  const repositories = { 'Altinn/off': { actionsDisabled: true } };
+  api.stub.setActions({ administration: 'read', repositories });
+  const headers = { authorization: `token ${await api.newToken()}` };
+  const setting = (repo: string) => api.get(`${repo}/actions/permissions`, headers);
+  expect((await setting(REPO)).body).toMatchObject({ enabled: true, allowed_actions: 'all' });
+  expect((await setting('/repos/Altinn/off')).body).toEqual({ enabled: false });
+  // Taken away: a token that was issued with it does not help.
+  api.stub.setActions({ repositories });
+  expect(await setting('/repos/Altinn/off')).toMatchObject({
+    ...{ status: 403, body: { message: 'Resource not accessible by integration' } },
+  });
+});
+
 describe('who may read what', () => {
   const ROUTES = [
     ['', 'metadata=read'],
     ['/contents/.github', 'contents=read'],
     ['/actions/runs', 'actions=read'],
     ['/actions/runs/1', 'actions=read'],
+    ['/actions/permissions', 'administration=read'],
     ['/actions/workflows', 'actions=read'],
   ] as const;
 
@@ -268,7 +283,8 @@ describe('who may read what', () => {
 
   test.each(ROUTES)('%j needs a token with %s', async (route, needed) => {
     const [permission = ''] = needed.split('=');
-    const held = { actions: 'read', contents: 'read', metadata: 'read' };
+    api.stub.setActions({ administration: 'read' });
+    const held = { actions: 'read', administration: 'read', contents: 'read', metadata: 'read' };
     const others = Object.fromEntries(Object.entries(held).filter(([name]) => name !== permission));
     const authorization = `token ${await api.newToken(others)}`;
     expect(await api.get(`${REPO}${route}`, { authorization })).toMatchObject({
@@ -299,6 +315,7 @@ describe('who may read what', () => {
 test.each<[unknown, string]>([
   [[], 'expected object'],
   [{ permission: 'write' }, 'permission'],
+  [{ administration: true }, 'administration'],
   [{ runs: { delay: 1 } }, '"delay"'],
   [{ repositories: { dialogporten: {} } }, 'the key must be "owner/name"'],
   [{ repositories: { 'A/b': { files: { '/x': '' } } } }, 'the key must be a path from the root'],
@@ -316,11 +333,19 @@ test.each<[unknown, string]>([
 
 test('the answers are as GitHub’s own description says, and so are Octokit’s requests for them', async () => {
   const github = readGitHubDescription('2026-03-10');
+  api.stub.setActions({
+    administration: 'read',
+    repositories: { 'Altinn/off': { actionsDisabled: true } },
+  });
+  const authorization = `token ${await api.newToken()}`;
+  const setting = (repo: string) => api.get(`${repo}/actions/permissions`, { authorization });
   const workflows = (await api.get(`${REPO}/actions/workflows`)).body.workflows;
   const directory = (await api.get(`${REPO}/contents/${DIRECTORY}`)).body;
   for (const [schema, value] of [
     ['full-repository', (await api.get(REPO)).body],
     ['workflow', workflows[0]],
+    ['actions-repository-permissions', (await setting(REPO)).body],
+    ['actions-repository-permissions', (await setting('/repos/Altinn/off')).body],
     ['content-directory', directory],
     ['content-directory', (await api.get(`${REPO}/contents`)).body],
     ['content-file', (await api.get(`${REPO}/contents/${DEFAULT_WORKFLOW}`)).body],
@@ -333,6 +358,7 @@ test('the answers are as GitHub’s own description says, and so are Octokit’s
     [`${REPO}/contents/.github/workflows`, 'repos/get-content'],
     [`${REPO}/contents/.github%2Fworkflows?ref=main`, 'repos/get-content'],
     [`${REPO}/actions/workflows?per_page=100&page=2`, 'actions/list-repo-workflows'],
+    [`${REPO}/actions/permissions`, 'actions/get-github-actions-permissions-repository'],
     [
       `${REPO}/actions/runs?event=repository_dispatch&created=%3E%3D2026-11-21T10:00:00Z&per_page=100`,
       'actions/list-workflow-runs-for-repo',

@@ -8,6 +8,7 @@ import { readWorkflowFile, type WorkflowFile } from './workflow-file.ts';
 const REPO = 'Altinn/dialogporten';
 const JOBS = '\njobs: {}\n';
 const LISTENS = 'on: { repository_dispatch: { types: [flux-deploy] } }';
+const UNNAMED = `run-name: E2E\n${LISTENS}`;
 const OTHER = 'on: { repository_dispatch: { types: [nightly] } }';
 const FORBIDDEN = { kind: 'forbidden' } as const;
 const DOWN = { kind: 'unavailable', reason: 'GitHub answered 502 (contents)' } as const;
@@ -77,7 +78,12 @@ describe('the finding', () => {
       'repository_moved',
       /belongs to Digdir.*ALLOWED_OWNERS/,
     ],
-    ['suspended', { repository: { kind: 'suspended' } }, 'app_suspended', /Unsuspend/],
+    [
+      'suspended',
+      { repository: { kind: 'suspended' } },
+      'app_suspended',
+      /is suspended on .*can unsuspend it/,
+    ],
     ['unreadable', { repository: FORBIDDEN }, 'permission_missing', /"Metadata: read"/],
     ['down', { repository: DOWN }, 'unknown', /not known: GitHub answered 502/],
     [
@@ -110,7 +116,7 @@ describe('the finding', () => {
       'no Actions',
       { files: { 'a.yaml': LISTENS }, states: { kind: 'missing', call: 'workflows' } },
       'actions_disabled',
-      /or for its organization/,
+      /or for its organization, so no workflow runs/,
     ],
     [
       'no Actions, and none listens',
@@ -123,7 +129,7 @@ describe('the finding', () => {
       'nothing wrong',
       { files: { 'a.yaml': LISTENS } },
       'not_started',
-      /^".github\/workflows\/a.yaml" on the default branch "main" of Altinn\/dialogporten listens to "flux-deploy".*Actions tab, check that Actions is enabled.*githubstatus.com. Then press Retry under Runs/,
+      /^".github\/workflows\/a.yaml" on the default branch "main" of Altinn\/dialogporten listens to "flux-deploy".*Actions tab, check that Actions is enabled.*githubstatus.com. Then press Retry under Runs on the board .*, or ask its operator to/,
     ],
     [
       'nothing wrong, and Actions is on',
@@ -177,7 +183,7 @@ describe('the finding', () => {
         states: { 'a.yaml': 'disabled_manually', 'b.yaml': 'active' },
       },
       'not_started',
-      /listens/,
+      /b\.yaml/,
     ],
     [
       'another one disabled',
@@ -210,7 +216,7 @@ describe('the finding', () => {
       'state not answered',
       { files: { 'a.yaml': LISTENS }, states: DOWN },
       'unknown',
-      /may be disabled, which GitHub did not say: GitHub answered 502/,
+      /Whether it or Actions is disabled is not known: GitHub answered 502/,
     ],
     [
       'beside a broken file',
@@ -218,12 +224,64 @@ describe('the finding', () => {
       'not_started',
       /b\.yaml/,
     ],
+    // Its run cannot be recognized.
+    [
+      'a run-name without the id',
+      { files: { 'a.yaml': UNNAMED } },
+      'run_not_recognized',
+      /a\.yaml" on .* listens to "flux-deploy".*run-name does not contain the dispatch id.*Add \$\{\{ github\.event\.client_payload\.dispatch_id \}\} to run-name, or remove run-name\.$/,
+    ],
+    [
+      'a run-name without the id, and Actions off',
+      { files: { 'a.yaml': UNNAMED }, actionsEnabled: false },
+      'actions_disabled',
+      /Enable it/,
+    ],
+    [
+      'a run-name without the id, disabled',
+      { files: { 'a.yaml': UNNAMED }, states: { 'a.yaml': 'disabled_manually' } },
+      'workflow_disabled',
+      /someone has disabled it/,
+    ],
+    [
+      'a run-name without the id, not registered',
+      { files: { 'a.yaml': UNNAMED }, states: {} },
+      'workflow_not_registered',
+      /does not list it/,
+    ],
+    [
+      'a run-name without the id, perhaps not registered',
+      { files: { 'a.yaml': UNNAMED }, states: {}, incomplete: true },
+      'run_not_recognized',
+      /a\.yaml/,
+    ],
+    [
+      'a run-name without the id, and one whose run would have been recognized',
+      { files: { 'a.yaml': UNNAMED, 'b.yaml': LISTENS } },
+      'not_started',
+      /^"\.github\/workflows\/b\.yaml"/,
+    ],
+    [
+      'a run-name without the id, and a disabled one',
+      {
+        files: { 'a.yaml': LISTENS, 'b.yaml': UNNAMED },
+        states: { 'a.yaml': 'disabled_manually', 'b.yaml': 'active' },
+      },
+      'run_not_recognized',
+      /b\.yaml/,
+    ],
+    [
+      'a run-name without the id in a workflow that does not listen',
+      { files: { 'a.yaml': `run-name: E2E\n${OTHER}` } },
+      'not_listening',
+      /nightly/,
+    ],
     // Someone meant it to listen.
     [
       'type',
       { files: { 'a.yaml': 'on:\n  repository_dispatch:\n    type: [flux-deploy]' } },
       'types_misspelt',
-      /a\.yaml" in Altinn\/dialogporten has "type" under repository_dispatch \(line 3\).*Rename it to "types"/,
+      /a\.yaml" in Altinn\/dialogporten has "type" under repository_dispatch \(line 3\).*listen to "flux-deploy"\. Rename it to "types"/,
     ],
     [
       'type without a name',
@@ -235,7 +293,7 @@ describe('the finding', () => {
       'type of another event',
       { files: { 'a.yaml': 'on:\n  repository_dispatch:\n    type: nightly' } },
       'not_listening',
-      /add the type/,
+      /Add the type/,
     ],
     [
       'type before a broken file',
@@ -258,9 +316,9 @@ describe('the finding', () => {
       'broken YAML',
       { files: { 'a.yaml': 'on:\n  repository_dispatch:\n\ttypes: [flux-deploy]' } },
       'workflow_invalid',
-      /cannot read ".*a\.yaml".*line 3, column 1/,
+      /cannot read ".*a\.yaml".*listens to "flux-deploy"\. Correct line 3, column 1/,
     ],
-    ['broken YAML of another event', { files: { 'a.yaml': 'on: [push' } }, 'not_listening', /add the type/],
+    ['broken YAML of another event', { files: { 'a.yaml': 'on: [push' } }, 'not_listening', /Add the type/],
     [
       'a merge key',
       { files: { 'a.yaml': 'x: &x {}\non:\n  repository_dispatch:\n    <<: *x' } },
@@ -272,13 +330,13 @@ describe('the finding', () => {
       'a slip',
       { files: { 'a.yaml': 'on: { repository_dispatch: { types: [flux-deply] } }' } },
       'type_misspelt',
-      /Did you mean "flux-deply" \(".*a\.yaml"\)\? Correct/,
+      /Did you mean "flux-deply", to which ".*a\.yaml" listens\? Change types .* dispatch_event in the Alert\.$/,
     ],
     [
       'another case',
       { files: { 'a.yaml': 'on: { repository_dispatch: { types: [Flux_Deploy, nightly] } }' } },
       'type_misspelt',
-      /"Flux_Deploy".*also listen to "nightly"\./,
+      /"Flux_Deploy".*Other types there: "nightly"\.$/,
     ],
     [
       'a pattern',
@@ -305,13 +363,13 @@ describe('the finding', () => {
       'no type',
       { files: { 'a.yaml': 'on: { repository_dispatch: { types: [] } }' } },
       'not_listening',
-      /listens to "flux-deploy"\. Correct/,
+      /listens to "flux-deploy"\. Add/,
     ],
     [
       'no dispatch',
       { files: { 'a.yaml': 'on: push' } },
       'not_listening',
-      /add the type to "on: repository_dispatch: types"/,
+      /Add the type in a workflow, under "on: repository_dispatch: types"/,
     ],
     ['a reusable workflow', { files: { 'a.yaml': 'on: workflow_call' } }, 'not_listening', /No workflow/],
     // Elsewhere.
@@ -356,7 +414,7 @@ describe('the finding', () => {
     ],
     // Not seen whole.
     ['files forbidden', { files: FORBIDDEN }, 'permission_missing', /"Contents: read"/],
-    ['files not answered', { files: DOWN }, 'unknown', /Look at the Actions tab/],
+    ['files not answered', { files: DOWN }, 'unknown', /in the Actions tab of/],
     [
       'one not read',
       { files: { 'a.yaml': 'on: push', 'b.yaml': { kind: 'unread', reason: 'it is over 1 MiB' } } },
@@ -399,6 +457,7 @@ test('whatever others chose, the message is one line of limited length', () => {
     ),
   );
   const types = fc.array(text, { maxLength: 6 });
+  const runTitle = fc.constantFrom('event_type', 'dispatch_id', 'other');
   const misspelling = fc.record({
     written: text,
     meant: fc.constantFrom('types', 'repository_dispatch'),
@@ -406,9 +465,13 @@ test('whatever others chose, the message is one line of limited length', () => {
     types,
   });
   const file: fc.Arbitrary<WorkflowFile> = fc.oneof(
-    fc.record({ kind: fc.constant('workflow'), dispatchTypes: fc.option(types, { nil: undefined }) }),
     fc.record({
       kind: fc.constant('workflow'),
+      dispatchTypes: fc.option(types, { nil: undefined }),
+      runTitle,
+    }),
+    fc.record({
+      ...{ kind: fc.constant('workflow'), runTitle },
       dispatchTypes: fc.constant(undefined),
       misspelt: misspelling,
     }),

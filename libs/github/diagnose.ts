@@ -23,11 +23,11 @@ function findingOf(facts: RepositoryFacts, repo: string, eventType: string): Fin
   const { defaultBranch, archived, disabled } = repository.value;
   const name = oneLine(repository.value.fullName, MAX_REPO);
   if (archived) {
-    const message = `${name} is archived, and no workflow runs there. Unarchive it in its settings, or correct dispatch_repo.`;
+    const message = `${name} is archived, and no workflow runs there. Unarchive it in its settings, or correct dispatch_repo in the Alert.`;
     return { code: 'repository_archived', message };
   }
   if (disabled) {
-    const message = `GitHub has disabled ${name}. Ask GitHub Support why, or correct dispatch_repo.`;
+    const message = `GitHub has disabled ${name}, and no workflow runs there. Ask GitHub Support why, or correct dispatch_repo in the Alert.`;
     return { code: 'repository_disabled', message };
   }
   if (registered.kind === 'disabled' || actionsEnabled === false) return actionsDisabled(name);
@@ -39,7 +39,9 @@ function findingOf(facts: RepositoryFacts, repo: string, eventType: string): Fin
     ...found.value,
     ...{ name, eventType, registered, actionsEnabled },
     branch: `the default branch ${quoted(defaultBranch, 40)}`,
-    listeners: files.filter(({ file }) => listensTo(file, eventType)).map(({ path }) => path),
+    listeners: files.flatMap(({ path, file }) =>
+      file.kind === 'workflow' && listensTo(file, eventType) ? [{ path, runTitle: file.runTitle }] : [],
+    ),
     listenedTypes: files.flatMap(({ path, file }) => typesOf(file).map(type => ({ path, type }))),
   };
   for (const { code, message } of RULES) {
@@ -64,17 +66,17 @@ function unreadFinding(unread: Unread, name: string, permission: string): Findin
     case 'missing':
       return {
         code: 'repository_missing',
-        message: `GitHub does not show ${name} to the App any more: it was deleted or renamed, or the App was removed from it. Correct dispatch_repo, or install the App on it again.`,
+        message: `GitHub no longer shows ${name} to flux-dispatch: it was deleted or renamed, or the GitHub App of flux-dispatch was removed from it. Correct dispatch_repo in the Alert, or install the App on it again.`,
       };
     case 'moved':
       return {
         code: 'repository_moved',
-        message: `${name} now belongs to ${oneLine(unread.owner, 40)}. Correct dispatch_repo, and add this owner to ALLOWED_OWNERS if that is wanted.`,
+        message: `${name} now belongs to ${oneLine(unread.owner, 40)}. Correct dispatch_repo in the Alert. If events then are refused for their owner, ask the operator of flux-dispatch to add it to ALLOWED_OWNERS.`,
       };
     case 'suspended':
       return {
         code: 'app_suspended',
-        message: `The App's installation on ${name} is suspended. Unsuspend it in the settings of the organization.`,
+        message: `The GitHub App of flux-dispatch is suspended on ${name}. An owner of the organization can unsuspend it: Settings, GitHub Apps, Configure.`,
       };
     case 'forbidden':
       return { code: 'permission_missing', message: grant(permission, name) };
@@ -90,6 +92,6 @@ function unreadFinding(unread: Unread, name: string, permission: string): Findin
 }
 
 function unknown(reason: string, name: string): Finding {
-  const message = `Why no run started is not known: ${oneLine(reason, 200)}. Look at the Actions tab of ${name}.`;
+  const message = `No workflow run came, and why is not known: ${oneLine(reason, 200)}. Look for a run, a disabled workflow or an error in the Actions tab of ${name}.`;
   return { code: 'unknown', message };
 }

@@ -120,6 +120,17 @@ test('the calls: one after the other, and none after a workflow that listens but
   ]);
 });
 
+test('after a workflow whose run would not have been recognized, the next one is read', async () => {
+  const unnamed = `run-name: E2E\n${LISTENS}`;
+  await using door = await openDoor(answersFor({ 'a.yml': unnamed, 'b.yaml': PUSH }));
+  expect(await door.diagnose()).toMatchObject({ finding: { code: 'run_not_recognized' } });
+  expect(door.requests.slice(-3)).toEqual([
+    ...[`${FOLDER}/a.yml?ref=trunk`, `${FOLDER}/b.yaml?ref=trunk`, PERMISSIONS],
+  ]);
+  await using other = await openDoor(answersFor({ 'a.yml': unnamed, 'b.yaml': LISTENS }));
+  expect(await other.diagnose()).toMatchObject({ finding: { code: 'not_started' } });
+});
+
 describe('what GitHub answers, and what it means', () => {
   const listens = { 'a.yaml': LISTENS };
   const disabled = [{ path: '.github/workflows/a.yaml', state: 'disabled_manually' }];
@@ -206,7 +217,7 @@ describe('what GitHub answers, and what it means', () => {
       listens,
       { [TOKEN]: refusal(403, 'This installation has been suspended') },
       'app_suspended',
-      /Unsuspend/,
+      /is suspended on .*can unsuspend it/,
     ],
     [
       'no permission for the repository',

@@ -15,6 +15,8 @@ export type FindingCode =
   | 'actions_disabled'
   | 'workflow_disabled'
   | 'workflow_not_registered'
+  /** A workflow listens whose runs do not say which dispatch started them: one may have run. */
+  | 'run_not_recognized'
   | 'not_started'
   | 'types_misspelt'
   | 'trigger_misspelt'

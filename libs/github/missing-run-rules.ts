@@ -1,6 +1,7 @@
 import type { Finding, FindingCode } from './finding.ts';
 import { oneLine, quoted } from './quoted.ts';
 import type { Fact, RegisteredWorkflows, WorkflowFiles } from './repository-facts.ts';
+import type { RunTitle } from './run-title.ts';
 import { nearestType } from './spelling.ts';
 import { includesType, type Misspelling } from './workflow-file.ts';
 
@@ -13,10 +14,15 @@ export interface Workflows extends WorkflowFiles {
   readonly eventType: string;
   readonly registered: Fact<RegisteredWorkflows>;
   readonly actionsEnabled: boolean | undefined;
-  /** The paths of the workflows that listen to the event type. */
-  readonly listeners: readonly string[];
+  /** The workflows that listen to the event type. */
+  readonly listeners: readonly Listener[];
   /** The types that are named by the workflows, whichever event type they are. */
   readonly listenedTypes: readonly { readonly path: string; readonly type: string }[];
+}
+
+interface Listener {
+  readonly path: string;
+  readonly runTitle: RunTitle;
 }
 
 interface Rule {
@@ -27,7 +33,7 @@ interface Rule {
 
 /**
  * The first that applies is the finding. Before them comes what stops every workflow, and after them that none listens.
- * The first six are about a workflow that listens, so none of the others explains anything then. Among the others, what
+ * The first seven are about a workflow that listens, so none of the others explains anything then. Among the others, what
  * shows that someone meant this event type goes before what merely fits. What may be old comes late: a branch that someone
  * forgot, or a file that GitHub still lists.
  */
@@ -37,6 +43,7 @@ export const RULES: readonly Rule[] = [
   { code: 'unknown', message: statesUnknown },
   { code: 'workflow_disabled', message: workflowDisabled },
   { code: 'workflow_not_registered', message: notRegistered },
+  { code: 'run_not_recognized', message: notRecognized },
   { code: 'not_started', message: notStarted },
   { code: 'types_misspelt', message: w => misspelt(w, 'types') },
   { code: 'trigger_misspelt', message: w => misspelt(w, 'repository_dispatch') },
@@ -48,9 +55,9 @@ export const RULES: readonly Rule[] = [
 ];
 
 function statesForbidden({ listeners, registered, name, eventType }: Workflows): string | undefined {
-  const [path] = listeners;
-  if (path === undefined || registered.kind !== 'forbidden') return undefined;
-  return `${quoted(path)} listens to ${type(eventType)}, but may be disabled. ${grant('Actions: read', name)}`;
+  const [first] = listeners;
+  if (!first || registered.kind !== 'forbidden') return undefined;
+  return `${quoted(first.path)} listens to ${type(eventType)}, but may be disabled. ${grant('Actions: read', name)}`;
 }
 
 // GitHub refuses with 403 what the App may not read. A 404 for the workflows of a repository that it may read is no documented
@@ -60,9 +67,9 @@ function noActions({ listeners, registered, name }: Workflows): string | undefin
 }
 
 function statesUnknown({ listeners, registered, name, eventType }: Workflows): string | undefined {
-  const [path] = listeners;
-  if (path === undefined || registered.kind !== 'unavailable') return undefined;
-  return `${quoted(path)} listens to ${type(eventType)}, but it or Actions may be disabled, which GitHub did not say: ${oneLine(registered.reason, 150)}. Look at the Actions tab of ${name}.`;
+  const [first] = listeners;
+  if (!first || registered.kind !== 'unavailable') return undefined;
+  return `${quoted(first.path)} listens to ${type(eventType)}. Whether it or Actions is disabled is not known: ${oneLine(registered.reason, 150)}. Look for that in the Actions tab of ${name}.`;
 }
 
 const DISABLED: Readonly<Record<string, string>> = {
@@ -73,7 +80,7 @@ const DISABLED: Readonly<Record<string, string>> = {
 
 function workflowDisabled({ listeners, registered, name, eventType }: Workflows): string | undefined {
   if (registered.kind !== 'read') return undefined;
-  const states = listeners.map(path => ({ path, state: registered.value.states.get(path) }));
+  const states = listeners.map(({ path }) => ({ path, state: registered.value.states.get(path) }));
   const [first] = states;
   // Where another one is active, it should have started.
   if (!first || states.some(({ state }) => state === undefined || state === 'active')) return undefined;
@@ -83,18 +90,36 @@ function workflowDisabled({ listeners, registered, name, eventType }: Workflows)
 
 function notRegistered({ listeners, registered, name, branch, eventType }: Workflows): string | undefined {
   if (registered.kind !== 'read' || !registered.value.complete) return undefined;
-  const path = listeners.find(listener => !registered.value.states.has(listener));
-  if (path === undefined || listeners.some(other => registered.value.states.get(other) === 'active'))
-    return undefined;
-  return `${quoted(path)} on ${branch} listens to ${type(eventType)}, but GitHub does not list it as a workflow. Enable Actions for ${name} under Settings, Actions, General, then push a change to the file.`;
+  const { states } = registered.value;
+  const path = listeners.map(listener => listener.path).find(each => !states.has(each));
+  if (path === undefined || listeners.some(other => states.get(other.path) === 'active')) return undefined;
+  return `${quoted(path)} on ${branch} listens to ${type(eventType)}, but GitHub does not list it as a workflow. Enable Actions for ${name} (Settings, Actions, General), then push a change to the file.`;
+}
+
+/** The listeners that GitHub starts, or may start where it did not list them all. */
+function startable({ listeners, registered }: Workflows): readonly Listener[] {
+  if (registered.kind !== 'read') return listeners;
+  const { states, complete } = registered.value;
+  return listeners.filter(({ path }) => (states.get(path) ?? (complete ? '' : 'active')) === 'active');
+}
+
+/** Where the run of another listener would have been recognized, that one did not start: then this explains nothing. */
+function notRecognized(workflows: Workflows): string | undefined {
+  const { name, branch, eventType } = workflows;
+  const listeners = startable(workflows);
+  const [first] = listeners;
+  if (!first || listeners.some(({ runTitle }) => runTitle !== 'other')) return undefined;
+  return `${quoted(first.path)} on ${branch} of ${name} listens to ${type(eventType)}, but its run-name does not contain the dispatch id, so its run cannot be told from others. Add \${{ github.event.client_payload.dispatch_id }} to run-name, or remove run-name.`;
 }
 
 // A fault within `jobs` shows on the workflow's page alone: only what concerns its events is read here.
-function notStarted({ listeners, actionsEnabled, name, branch, eventType }: Workflows): string | undefined {
-  const [path] = listeners;
-  if (path === undefined) return undefined;
+function notStarted(workflows: Workflows): string | undefined {
+  const { actionsEnabled, name, branch, eventType } = workflows;
+  const listeners = startable(workflows);
+  const first = listeners.find(({ runTitle }) => runTitle !== 'other') ?? listeners[0];
+  if (!first) return undefined;
   const settings = actionsEnabled ? '' : ', check that Actions is enabled (Settings, Actions, General)';
-  return `${quoted(path)} on ${branch} of ${name} listens to ${type(eventType)}, but GitHub started no run. Look for an error on its page in the Actions tab${settings}, and see https://www.githubstatus.com. Then press Retry under Runs on the board.`;
+  return `${quoted(first.path)} on ${branch} of ${name} listens to ${type(eventType)}, but GitHub started no run. Look for an error on its page in the Actions tab${settings}, and see https://www.githubstatus.com. Then press Retry under Runs on the board of flux-dispatch, or ask its operator to.`;
 }
 
 /** A key that is nearly the right one, where this event type would start the workflow if it were right. */
@@ -104,16 +129,16 @@ function misspelt({ files, name, eventType }: Workflows, meant: Misspelling['mea
     if (found?.meant !== meant) continue;
     if (!includesType(found.types, eventType) && found.types.length > 0) continue;
     const where = meant === 'types' ? 'under repository_dispatch' : 'under "on"';
-    return `${quoted(path)} in ${name} has ${quoted(found.written, 40)} ${where} (line ${found.line}), which GitHub does not know. Rename it to ${quoted(meant)}.`;
+    return `${quoted(path)} in ${name} has ${quoted(found.written, 40)} ${where} (line ${found.line}), which GitHub does not know, so the workflow does not listen to ${type(eventType)}. Rename it to ${quoted(meant)}.`;
   }
   return undefined;
 }
 
 /** Only a file that may listen: another that is broken explains nothing. */
-function invalid({ files, name, branch }: Workflows): string | undefined {
+function invalid({ files, name, branch, eventType }: Workflows): string | undefined {
   for (const { path, file } of files) {
     if (file.kind !== 'invalid' || !file.mayListen) continue;
-    return `GitHub cannot read ${quoted(path)} on ${branch} of ${name}. Correct line ${file.line}, column ${file.column}: ${oneLine(file.message, 120)}.`;
+    return `GitHub cannot read ${quoted(path)} on ${branch} of ${name}, and no other workflow listens to ${type(eventType)}. Correct line ${file.line}, column ${file.column}: ${oneLine(file.message, 120)}.`;
   }
   return undefined;
 }
@@ -123,11 +148,10 @@ function typeMisspelt({ listenedTypes, name, branch, eventType }: Workflows): st
   const nearest = nearestType(eventType, types);
   const listener = listenedTypes.find(listened => listened.type === nearest);
   if (nearest === undefined || !listener) return undefined;
-  const [others, pattern] = [
-    namedTypes(types.filter(other => other !== nearest)),
-    nearest.includes('*') ? ' GitHub takes no patterns there.' : '',
-  ];
-  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}. Did you mean ${quoted(nearest, 40)} (${quoted(listener.path)})?${pattern} Correct dispatch_event of the Alert or types of the workflow${others && `, which also listen to ${others}`}.`;
+  const pattern = nearest.includes('*') ? ' GitHub takes no patterns there.' : '';
+  const others = namedTypes(types.filter(other => other !== nearest));
+  const also = others && ` Other types there: ${others}.`;
+  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}. Did you mean ${quoted(nearest, 40)}, to which ${quoted(listener.path)} listens?${pattern} Change types in the workflow, or dispatch_event in the Alert.${also}`;
 }
 
 function otherBranch({
@@ -148,7 +172,7 @@ function otherBranch({
     elsewhere.find(other => other.includes(eventType)) ??
     (listenedTypes.length === 0 ? elsewhere[0] : undefined);
   if (path === undefined) return undefined;
-  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}, and ${quoted(path)} is only on another branch, if it still exists. Merge it into the default branch: for repository_dispatch no other branch counts.`;
+  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}. ${quoted(path)} is only on another branch, or was deleted. Merge it into the default branch: a repository_dispatch starts no workflow of another branch.`;
 }
 
 function notAllRead(workflows: Workflows): string | undefined {
@@ -170,7 +194,7 @@ function noWorkflows({ paths, hasFolders, name, branch, eventType }: Workflows):
 export function notListening({ listenedTypes, name, branch, eventType }: Workflows): string {
   const listened = namedTypes(listenedTypes.map(other => other.type));
   const others = listened && `, only to ${listened}`;
-  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}${others}. Correct dispatch_event of the Alert, or add the type to "on: repository_dispatch: types" of a workflow.`;
+  return `No workflow on ${branch} of ${name} listens to ${type(eventType)}${others}. Add the type in a workflow, under "on: repository_dispatch: types", or change dispatch_event in the Alert.`;
 }
 
 /** The first few, and how many more there are. */
@@ -186,11 +210,11 @@ function type(eventType: string): string {
 }
 
 export function actionsDisabled(name: string): Finding {
-  const message = `Actions is disabled for ${name}, or for its organization. Enable it under Settings, Actions, General.`;
+  const message = `GitHub Actions is disabled for ${name} or for its organization, so no workflow runs. Enable it under Settings, Actions, General.`;
   return { code: 'actions_disabled', message };
 }
 
 /** What to do where the App lacks a permission, such as `Actions: read`. */
 export function grant(permission: string, name: string): string {
-  return `The App lacks the permission "${permission}", so the cause is not known. Grant it to the App, and accept it on the installation on ${name}. Until then, look at the Actions tab there.`;
+  return `The GitHub App of flux-dispatch lacks the permission "${permission}" on ${name}, so the cause is not known. Grant it to the App, and accept it on the installation. Until then, look for the cause in the Actions tab there.`;
 }

@@ -20,7 +20,8 @@ const MAX_FILE_BYTES = 1024 * 1024;
  * Reads from GitHub what decides whether a dispatch starts a workflow: 3 calls, one for each workflow file up to 100, and one
  * more where an active workflow listens. One call after the other; an expected failure is a fact.
  * @param repo `owner/name`
- * @param eventType the reading ends at the first active workflow that listens to it, as no other fact would explain more
+ * @param eventType the reading ends at the first active workflow that listens to it and whose run would have been recognized, as
+ *   no other fact would explain more
  * @param mayCall asked before each call. Where it says no, the reading is `held`, and what it rejects with is passed on
  * @throws where `repo` is not `owner/name`
  */
@@ -46,7 +47,9 @@ async function readFacts(asker: Asker, eventType: string): Promise<RepositoryFac
     listensTo(file, eventType) &&
     registered.kind === 'read' &&
     registered.value.states.get(path) === 'active';
-  const files = await readFiles(asker, repository.value.defaultBranch, starts);
+  const isEnough = (path: string, file: WorkflowFile) =>
+    starts(path, file) && file.kind === 'workflow' && file.runTitle !== 'other';
+  const files = await readFiles(asker, repository.value.defaultBranch, isEnough);
   const isExplained =
     files.kind !== 'read' || !files.value.files.some(({ path, file }) => starts(path, file));
   if (isExplained) return { ...enough, repository, registered, files };
@@ -58,11 +61,11 @@ async function readFacts(asker: Asker, eventType: string): Promise<RepositoryFac
   };
 }
 
-/** Reads the workflow files of a branch until one `starts`. */
+/** Reads the workflow files of a branch until one `isEnough`. */
 async function readFiles(
   asker: Asker,
   ref: string,
-  starts: (path: string, file: WorkflowFile) => boolean,
+  isEnough: (path: string, file: WorkflowFile) => boolean,
 ): Promise<Fact<WorkflowFiles>> {
   const listed = await asker.ask('contents', `/contents/${FOLDER}`, { ref }, entriesOf);
   if (listed.kind !== 'read') return listed;
@@ -74,7 +77,7 @@ async function readFiles(
     if (!file) continue;
     const path = `${FOLDER}/${entry.name}`;
     files.push({ path, file });
-    if (starts(path, file)) break;
+    if (isEnough(path, file)) break;
   }
   const value = {
     files,

@@ -92,9 +92,9 @@ describe('the types of repository_dispatch that a workflow listens to', () => {
     ['an end marker', 'on: repository_dispatch\njobs: {}\n...\n#', 'all'],
   ])('%s', (_, text, dispatchTypes) => {
     const whole = /jobs/.test(text) ? text : text + JOBS;
-    expect(readWorkflowFile(whole)).toEqual({ kind: 'workflow', dispatchTypes });
+    expect(readWorkflowFile(whole)).toMatchObject({ kind: 'workflow', dispatchTypes });
     if (!text.startsWith('%')) {
-      expect(readWorkflowFile(whole.replaceAll('\n', '\r\n'))).toEqual({ kind: 'workflow', dispatchTypes });
+      expect(readWorkflowFile(whole.replaceAll('\n', '\r\n'))).toEqual(readWorkflowFile(whole));
     }
   });
 
@@ -108,6 +108,23 @@ describe('the types of repository_dispatch that a workflow listens to', () => {
     ['on: [', 'flux-deploy', false],
   ])('%s, %s: %s', (text, type, listens) => {
     expect(listensTo(readWorkflowFile(text + JOBS), type)).toBe(listens);
+  });
+});
+
+test.each([
+  ['', 'event_type'],
+  ['run-name:\n', 'event_type'],
+  ["run-name: ' '\n", 'event_type'],
+  ['run-name: 7\n', 'other'],
+  ['run-name: E2E\n', 'other'],
+  ['Run-Name: E2E\n', 'event_type'],
+  ['name: &n E2E\nrun-name: *n\n', 'other'],
+  [`run-name: e2e [\${{ github.event.client_payload.dispatch_id }}]\n`, 'dispatch_id'],
+  [`run-name: >-\n  e2e\n  \${{ github.event.client_payload.dispatch_id }}\n`, 'dispatch_id'],
+  [`run-name: "\${{ github.event.client_payload['dispatch_id'] }}"\n`, 'dispatch_id'],
+])('%j before the jobs: the title of its runs is %s', (runName, runTitle) => {
+  expect(readWorkflowFile(`${runName}on: repository_dispatch${JOBS}`)).toEqual({
+    ...{ kind: 'workflow', dispatchTypes: 'all', runTitle },
   });
 });
 
@@ -127,7 +144,7 @@ describe('a key that is misspelt', () => {
     ['on:\n  repository_dispatches:\n    type: a', 'repository_dispatches', 'repository_dispatch', 2, 'all'],
   ])('%j', (text, written, meant, line, types) => {
     expect(readWorkflowFile(text + JOBS)).toEqual({
-      ...{ kind: 'workflow', dispatchTypes: undefined },
+      ...{ kind: 'workflow', dispatchTypes: undefined, runTitle: 'event_type' },
       misspelt: { written, meant, line, types },
     });
   });
@@ -173,6 +190,7 @@ describe('a file that GitHub does not accept', () => {
       [3, 5],
       /not a list of names/,
     ],
+    ['a run-name that is no text', 'on: push\nrun-name: [a]\njobs: {}', [2, 1], /"run-name" is not a text/],
     ['lists too deep', `on: ${'['.repeat(200_000)}`, [1, 104], /too deeply/],
     [
       'maps too deep',

@@ -12,6 +12,7 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
+import { type RunTitle, readRunTitle } from './run-title.ts';
 import { looksLikeDispatch, looksLikeTypes } from './spelling.ts';
 
 /** What a workflow file says about the events that it listens to. */
@@ -20,6 +21,7 @@ export type WorkflowFile =
       readonly kind: 'workflow';
       /** The types of `repository_dispatch` that start it; undefined where it does not listen to this event. */
       readonly dispatchTypes: DispatchTypes | undefined;
+      readonly runTitle: RunTitle;
       /** A key that GitHub does not know, and that looks like the one that makes it listen. */
       readonly misspelt?: Misspelling;
     }
@@ -124,9 +126,15 @@ function compose(
   return { documents };
 }
 
-type Read = Faulty | { readonly dispatchTypes: DispatchTypes | undefined; readonly misspelt?: Misspelling };
+type Listening = {
+  readonly dispatchTypes: DispatchTypes | undefined;
+  readonly misspelt?: Misspelling;
+};
 
-function readDocuments(documents: readonly Document.Parsed[], lines: LineCounter): Read {
+function readDocuments(
+  documents: readonly Document.Parsed[],
+  lines: LineCounter,
+): Faulty | (Listening & { readonly runTitle: RunTitle }) {
   const [document, second] = documents;
   const error = document?.errors[0];
   if (error) return faulty(error.pos[0], error.message);
@@ -144,7 +152,17 @@ function readDocuments(documents: readonly Document.Parsed[], lines: LineCounter
   // Without jobs GitHub refuses the file, whatever it listens to.
   if (!root.items.some(({ key }) => textOf(key) === 'jobs')) return faulty(0, '"jobs" is missing');
 
-  const events = eventsOf(resolve(on.value), resolve);
+  const runName = root.items.find(({ key }) => textOf(key) === 'run-name');
+  const title = resolve(runName?.value);
+  const titleText = isEmpty(title) ? '' : textOf(title);
+  if (titleText === undefined) return faulty(offsetOf(runName?.key), '"run-name" is not a text');
+  const listening = readEvents(resolve(on.value), resolve, lines);
+  return 'fault' in listening ? listening : { ...listening, runTitle: readRunTitle(titleText) };
+}
+
+/** @param on what stands under `on` */
+function readEvents(on: unknown, resolve: Resolve, lines: LineCounter): Faulty | Listening {
+  const events = eventsOf(on, resolve);
   const dispatch = events.find(({ name }) => name === 'repository_dispatch');
   if (dispatch) return readDispatch(resolve(dispatch.filters), resolve, lines);
   const meant = events.find(({ name }) => looksLikeDispatch(name));
@@ -215,7 +233,7 @@ function eventsOf(on: unknown, resolve: Resolve): ListenedEvent[] {
 }
 
 /** @param filters what stands under `repository_dispatch` */
-function readDispatch(filters: unknown, resolve: Resolve, lines: LineCounter): Read {
+function readDispatch(filters: unknown, resolve: Resolve, lines: LineCounter): Faulty | Listening {
   if (isEmpty(filters)) return { dispatchTypes: 'all' };
   if (!isMap(filters)) return faulty(offsetOf(filters), '"repository_dispatch" is not a map with "types"');
   const other = filters.items.find(({ key }) => textOf(key) !== 'types');

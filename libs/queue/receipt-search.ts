@@ -38,7 +38,7 @@ export interface SearchState<Answer> {
  * What the receipts of a repository share, on whichever replica they are looked at: the list of its runs, and which dispatch has
  * claimed a run that does not name its dispatch.
  */
-export interface ReceiptSearch<Answer> {
+export interface ReceiptSearch<Answer, Finding = unknown> {
   /**
    * Enters a receipt, unless it is there already, and reads what it shares with others.
    * @param seeksUntil until when it looks for runs that do not name their dispatch, by Redis' clock, in milliseconds since the
@@ -64,8 +64,8 @@ export interface ReceiptSearch<Answer> {
   /** Gives a run back that a dispatch has claimed. */
   unclaim(repo: string, runId: number): Promise<void>;
   /** What was found out about a repository and an event type a short while ago. */
-  finding(repo: string, eventType: string): Promise<string | undefined>;
-  noteFinding(repo: string, eventType: string, finding: string, forMs: number): Promise<void>;
+  finding(repo: string, eventType: string): Promise<Finding | undefined>;
+  noteFinding(repo: string, eventType: string, finding: Finding, forMs: number): Promise<void>;
 }
 
 export interface ReceiptSearchOptions {
@@ -78,11 +78,11 @@ export interface ReceiptSearchOptions {
 // Between two looks of a receipt there are 2 minutes, and whatever GitHub pauses for.
 const LISTED_FOR_MS = 900_000;
 
-export function createReceiptSearch<Answer>(
+export function createReceiptSearch<Answer, Finding>(
   redis: Redis,
   prefix: string,
   { openForMs, listForMs }: ReceiptSearchOptions,
-): ReceiptSearch<Answer> {
+): ReceiptSearch<Answer, Finding> {
   const enter = defineScript<[now: number, oldest: string, seekers: string[], listed: string | null]>(
     redis,
     'enter-receipt.lua',
@@ -146,10 +146,11 @@ export function createReceiptSearch<Answer>(
       await redis.del(key(repo, 'run', runId));
     },
     async finding(repo, eventType) {
-      return (await redis.get(key(repo, 'finding', eventType))) ?? undefined;
+      const finding = await redis.get(key(repo, 'finding', eventType));
+      return finding === null ? undefined : (JSON.parse(finding) as Finding);
     },
     async noteFinding(repo, eventType, finding, forMs) {
-      await redis.set(key(repo, 'finding', eventType), finding, 'PX', forMs);
+      await redis.set(key(repo, 'finding', eventType), JSON.stringify(finding), 'PX', forMs);
     },
   };
 }

@@ -45,7 +45,7 @@ export const receiptSchema = z.object({
   github_time: z.iso.datetime(),
   /** In the order in which they were created. */
   runs: z.array(receiptRunSchema).catch([]),
-  /** Why no run came, and what to do about it. Of a failed receipt. */
+  /** Why no run came or was found, and what to do about it. Of a receipt that has failed, or completed without runs. */
   finding: z.string().optional().catch(undefined),
   /** How many attempts the job had when the dispatch was last put back on its queue, because an operator pressed Retry. */
   resent: z.number().int().optional().catch(undefined),

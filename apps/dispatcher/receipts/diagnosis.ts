@@ -1,11 +1,11 @@
+import type { Finding } from '@flux-dispatch/github/finding';
 import type { GitHub } from '@flux-dispatch/github/github';
 import type { RateLimit } from '@flux-dispatch/github/verdict';
 import type { Receipt } from '@flux-dispatch/queue/receipt';
 import type { ReceiptSearch } from '@flux-dispatch/queue/receipt-search';
 
 export type Diagnosis =
-  /** One sentence with its remedy. */
-  | { readonly kind: 'finding'; readonly finding: string }
+  | { readonly kind: 'finding'; readonly finding: Finding }
   /** Receipts stand back for dispatches: their queue is held. */
   | { readonly kind: 'held' }
   | { readonly kind: 'limited'; readonly limit: RateLimit };
@@ -15,7 +15,7 @@ export type Diagnose = (receipt: Pick<Receipt, 'repo' | 'event_type'>) => Promis
 
 export interface DiagnoseDependencies {
   readonly github: Pick<GitHub, 'diagnose'>;
-  readonly search: Pick<ReceiptSearch<unknown>, 'finding' | 'noteFinding'>;
+  readonly search: Pick<ReceiptSearch<unknown, Finding>, 'finding' | 'noteFinding'>;
   readonly mayCall: () => Promise<boolean>;
   readonly config: {
     /** Milliseconds. */
@@ -35,10 +35,9 @@ export function createDiagnose({ github, search, mayCall, config }: DiagnoseDepe
     if (known !== undefined) return { kind: 'finding', finding: known };
     const diagnosis = await github.diagnose(repo, event_type, mayCall);
     if (diagnosis.kind !== 'finding') return diagnosis;
-    const { message: finding } = diagnosis.finding;
     const validMs = Math.min(LONGEST_VALID_MS, config.RUN_START_TIMEOUT);
-    await search.noteFinding(repo, event_type, finding, validMs);
-    return { kind: 'finding', finding };
+    await search.noteFinding(repo, event_type, diagnosis.finding, validMs);
+    return diagnosis;
   }
 
   return ({ repo, event_type }) => {

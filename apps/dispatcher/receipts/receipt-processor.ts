@@ -104,17 +104,23 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
   ): Promise<ReceiptEnd> {
     // It cannot be sent again from here, and thousands of payloads would take up a lot of Redis.
     const { dispatch: _, ...rest } = receipt;
-    await job.updateData({ ...rest, runs: ended.outcome === 'completed' ? [...ended.runs] : receipt.runs });
+    await job.updateData(
+      ended.outcome === 'completed'
+        ? { ...rest, runs: [...ended.runs] }
+        : { ...rest, ...(receipt.runs.length === 0 && { finding: ended.reason }) },
+    );
     await search.leave(searched(receipt));
     report(receipt, ended);
     return { results: ended.outcome === 'completed' ? ended.runs.map(resultOf) : ['unknown'] };
   }
 
-  async function failWithoutRun(job: ReceiptJob, receipt: Receipt): Promise<never> {
+  async function endWithoutRun(job: ReceiptJob, receipt: Receipt): Promise<ReceiptEnd> {
     const diagnosis = await diagnose(receipt);
     if (diagnosis.kind === 'held') return standBack();
     if (diagnosis.kind === 'limited') return standBack(diagnosis.limit);
-    const { finding } = diagnosis;
+    const { code, message: finding } = diagnosis.finding;
+    // One may have run.
+    if (code === 'run_not_recognized') return complete(job, receipt, { outcome: 'unknown', reason: finding });
     await job.updateData({ ...receipt, finding });
     await feedback.noteNoRun(receipt, finding);
     await search.leave(searched(receipt));
@@ -155,7 +161,7 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     if (runs.length === 0 && seenAge >= config.RUN_START_TIMEOUT) {
       const isWhole =
         answer.kind !== 'listed' || reachesBackTo(answer.listing, Date.parse(receipt.github_time));
-      if (isWhole) return failWithoutRun(job, receipt);
+      if (isWhole) return endWithoutRun(job, receipt);
       return complete(job, receipt, { outcome: 'unknown', reason: TOO_MANY_RUNS });
     }
     const isComplete =

@@ -1,3 +1,4 @@
+import type { Finding } from '@flux-dispatch/github/finding';
 import type { GitHub } from '@flux-dispatch/github/github';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
@@ -63,7 +64,7 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
     if (pausedMs > 0) await hold('primary', pausedMs);
     return pausedMs <= 0;
   }
-  const search = createReceiptSearch<SharedAnswer>(redis, prefix, {
+  const search = createReceiptSearch<SharedAnswer, Finding>(redis, prefix, {
     openForMs: config.RUN_START_TIMEOUT + config.RUN_FOLLOW_TIMEOUT,
     listForMs: CALLS_OF_A_LISTING * config.DISPATCH_TIMEOUT,
   });
