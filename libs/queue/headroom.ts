@@ -40,6 +40,8 @@ export interface Headroom {
 }
 
 export interface WatchedHeadroom extends Headroom, Disposable {
+  /** Resolves once it is known how full Redis is. Until then there is room. */
+  readonly known: Promise<void>;
   /** Looks at Redis' memory, which happens by itself twice a second. */
   look(): Promise<void>;
 }
@@ -62,6 +64,7 @@ export function watchHeadroom(
   let memory: MemoryUse = { used: 0, max: 0 };
   let taken = 0;
   let isFull = false;
+  const { promise: known, resolve: setKnown } = Promise.withResolvers<void>();
 
   function room(): string | undefined {
     const { used, max } = memory;
@@ -83,6 +86,8 @@ export function watchHeadroom(
       memory = parseMemory(await redis.info('memory'));
     } catch (err) {
       return log.debug({ err }, 'Cannot read how full Redis is');
+    } finally {
+      setKnown();
     }
     // What was queued while Redis answered may not be in its answer.
     taken -= before;
@@ -97,6 +102,7 @@ export function watchHeadroom(
   void keepLooking();
   return {
     room,
+    known,
     took(payload) {
       if (memory.max > 0) taken += JSON.stringify(payload).length + OVERHEAD;
     },

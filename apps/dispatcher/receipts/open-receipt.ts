@@ -1,5 +1,5 @@
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import type { Headroom } from '@flux-dispatch/queue/headroom';
+import type { WatchedHeadroom } from '@flux-dispatch/queue/headroom';
 import { newReceipt, type Receipt } from '@flux-dispatch/queue/receipt';
 import { failureText } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -19,7 +19,7 @@ export interface OpenReceiptDependencies {
   readonly queue: Pick<Queue<Receipt>, 'add'>;
   readonly readers: Pick<Readers, 'mayRead'>;
   /** Whether Redis has room for receipts. */
-  readonly headroom: Headroom;
+  readonly headroom: Pick<WatchedHeadroom, 'known' | 'room' | 'took'>;
   readonly log: Pick<Logger, 'warn'>;
   readonly config: ReceiptTimes & {
     /** Milliseconds. */
@@ -40,6 +40,7 @@ export function createOpenReceipt({
   const keep = { age: Math.ceil(config.RUN_RETENTION / 1000), count: MAX_ENDED };
   const delay = nextLook(0, config);
   return async (dispatch, deliveredAt, githubTime) => {
+    await headroom.known;
     if (!readers.mayRead(dispatch.repo) || headroom.room() !== undefined) return;
     const { dispatch_id } = dispatch.payload;
     const { name, data } = newReceipt(dispatch, deliveredAt, githubTime);

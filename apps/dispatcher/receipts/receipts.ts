@@ -2,7 +2,7 @@ import type { Finding } from '@flux-dispatch/github/finding';
 import type { GitHub } from '@flux-dispatch/github/github';
 import type { Claims } from '@flux-dispatch/queue/claims';
 import type { Dispatch } from '@flux-dispatch/queue/dispatch';
-import type { Headroom } from '@flux-dispatch/queue/headroom';
+import type { WatchedHeadroom } from '@flux-dispatch/queue/headroom';
 import { createPaceGate, createPause, LIMITER_EXHAUSTED } from '@flux-dispatch/queue/limiter';
 import type { Receipt } from '@flux-dispatch/queue/receipt';
 import { createReceiptSearch } from '@flux-dispatch/queue/receipt-search';
@@ -30,7 +30,7 @@ export interface ReceiptsDependencies {
   readonly queue: Queue<Receipt>;
   readonly claims: Claims;
   readonly readers: Readers;
-  readonly headroom: Headroom;
+  readonly headroom: WatchedHeadroom;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
   readonly log: Logger;
