@@ -100,3 +100,47 @@ describe('found', () => {
     }
   });
 });
+
+// Whatever a failure is about to do when its object recovers: the recovery waits for it, and is sent if GitHub has the failure.
+describe('an object recovers while its failure is sent', () => {
+  const failing = 'event 2, all, dispatch';
+  const recovering = 'event 3, all 1';
+
+  test.each<[string, (ones: string) => string]>([
+    [
+      'and GitHub answers after that',
+      ones => `${failing}, ${ones}${recovering}, dispatch, all 1, all, dispatch, all`,
+    ],
+    [
+      'by a worker that is killed',
+      ones => `${failing}, ${ones}${recovering}, kill, dispatch, all, dispatch, all`,
+    ],
+    [
+      'by a worker that is killed after that',
+      ones => `${failing}, ${recovering}, ${ones}kill, dispatch, all, dispatch, all`,
+    ],
+    [
+      'by a worker that is slow, and another takes it up',
+      ones => `${failing}, ${ones}${recovering}, stall, dispatch, all 1, dispatch, all 1, all`,
+    ],
+    [
+      'and fails again before GitHub answers',
+      ones =>
+        `${failing}, ${ones}${recovering}, event, all 1, event, event 2, all 1, all 1, dispatch, all 1, dispatch, all 1, all`,
+    ],
+    [
+      'and the recovery from the next outage comes first',
+      ones =>
+        `${failing}, all, event 3, ${ones}event, all 1, event 4, all 1, dispatch, all 1, dispatch, all 1, event, all 1, event 3, all 1, dispatch, all 1, all`,
+    ],
+  ])('%s', async (_, schedule) => {
+    const texts = new Set(Array.from({ length: 10 }, (_, n) => schedule('one, '.repeat(n))));
+    for (const text of texts) {
+      for (const answer of [404, 204] as const) {
+        for (const end of [404, 204] as const) {
+          expect(await runSchedule(world, steps(text), DAY_MS, end, answer), text).toEqual([]);
+        }
+      }
+    }
+  });
+});

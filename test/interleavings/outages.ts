@@ -14,7 +14,7 @@ interface Delivered {
   readonly isDoubtful: boolean;
   /** The answer was lost, so that it counts as not sent until it is sent again. */
   readonly isLost: boolean;
-  /** Of a recovery: it had waited for the failures before it for as long as it does. */
+  /** Of a recovery: it had waited as long as it does for a failure that is under way. */
   readonly hasWaited: boolean;
 }
 
@@ -47,15 +47,19 @@ export function createOutageModel(isDoubtful: () => boolean) {
     succeeded(at: number) {
       healthy = Math.max(healthy, at);
     },
-    /** A dispatch is about to be sent. undefined: it belongs to no outage. */
-    attempt({ class: reasonClass, payload }: Dispatch, hasWaited: boolean): OutageAttempt | undefined {
+    /**
+     * A dispatch is about to be sent. undefined: it belongs to no outage.
+     * @param isOld it was accepted so long ago that a recovery does not wait any more
+     */
+    attempt({ class: reasonClass, payload }: Dispatch, isOld: boolean): OutageAttempt | undefined {
       const { outage } = payload.flux;
       if (reasonClass === 'success') return undefined;
       if (!outage) wrong.push(`${payload.dispatch_id} is sent without its outage`);
       const { id = '', since = '' } = outage ?? {};
       const attempt = {
         ...{ id: payload.dispatch_id, outage: id, since: Date.parse(since) / 1000 },
-        ...{ healthy, attempt: ++attempts, hasWaited },
+        ...{ healthy, attempt: ++attempts },
+        hasWaited: isOld && [...underWay].some(tried => tried.outage === id),
       };
       if (reasonClass === 'failure') underWay.add(attempt);
       return attempt;
