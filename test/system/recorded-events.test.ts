@@ -64,6 +64,8 @@ function expectedDispatch(event: FixtureEvent, dispatchId: string | undefined) {
   );
   const { product, env, dispatch_repo, dispatch_event, revision, originRevision, ...rest } = metadata;
   const { kind, namespace, name } = event.involvedObject;
+  const isSuccess =
+    /^(Reconciliation|Install|Upgrade)Succeeded$/.test(event.reason) && event.severity === 'info';
   return {
     repo: dispatch_repo,
     event_type: dispatch_event ?? 'flux-deploy',
@@ -82,14 +84,12 @@ function expectedDispatch(event: FixtureEvent, dispatchId: string | undefined) {
         name,
         severity: event.severity,
         timestamp: event.timestamp,
-        class:
-          /^(Reconciliation|Install|Upgrade)Succeeded$/.test(event.reason) && event.severity === 'info'
-            ? 'success'
-            : 'failure',
+        class: isSuccess ? 'success' : 'failure',
         origin_revision: originRevision ?? '',
         cluster: '',
         controller: event.reportingController,
         metadata: rest,
+        ...(!isSuccess && { outage: { id: expect.any(String), since: expect.stringMatching(/:\d\dZ$/) } }),
       },
     },
   };
