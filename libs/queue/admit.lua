@@ -74,6 +74,8 @@ end
 
 -- It is new, or pending, or was not delivered.
 local pending = known and ttl == -1
+-- Its dispatch stands for every report of it so far, in whichever order they arrive.
+if known and entry_time then at = math.max(at, entry_time) end
 if full == '1' and not pending then return { 'full' } end
 -- A claim of its own from before the stream moved on is in its way.
 if not known then redis.call('DEL', claim) end

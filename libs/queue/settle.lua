@@ -1,11 +1,12 @@
 -- Gives the claim of a dispatch that has come to its end the time that it is to live on. Compares first: a claim that another
 -- dispatch holds by now is not touched. What was delivered is written into its stream, which remembers it beyond the claim.
 -- A dead one leaves feedback for the repeats of its event, for as long as its claim lives; there is none on a delivered one.
+-- The attempt at a failure has ended, and one that was delivered confirms its outage.
 -- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: job, 4: stream, 5: streams by when they were last seen
 --      (ms), 6: feedback, 7: outages of its object
 -- ARGV 1: job id, 2: dedup id, 3: time to live (ms; 0: ends now), 4: delivered or dead, 5: when the job was queued that
---      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id, 9: the feedback, 10: 1
---      where it is a failure
+--      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id, 9: the
+--      feedback, 10: 1 where it is a failure
 -- Returns Redis' clock (ms).
 
 local ttl, dead = tonumber(ARGV[3]), ARGV[4] == 'dead'

@@ -21,18 +21,21 @@ const USUAL_RUNS = 150;
 // The same ones every time, so that a commit breaks by what it changes. Others are found with INTERLEAVINGS=5000.
 const USUAL_SEED = 20_260_305;
 
+function settings(): fc.Parameters<unknown> {
+  const asked = inject('interleavings');
+  return asked === '' ? { numRuns: USUAL_RUNS, seed: USUAL_SEED } : { numRuns: Number(asked) };
+}
+
 test('whatever breaks and whenever, nothing is lost, left over or dispatched twice', {
   timeout: 3_600_000,
 }, async () => {
-  const asked = inject('interleavings');
-  const settings = asked === '' ? { numRuns: USUAL_RUNS, seed: USUAL_SEED } : { numRuns: Number(asked) };
   const cooldown = fc.constantFrom(0, DAY_MS);
   const end = fc.constantFrom<Answer>(404, 204);
   await fc.assert(
-    fc.asyncProperty(schedules, cooldown, end, async (...run) => {
+    fc.asyncProperty(schedules(), cooldown, end, async (...run) => {
       expect(await runSchedule(world, ...run)).toEqual([]);
     }),
-    settings,
+    settings(),
   );
   // Otherwise the schedules have become too tame to show anything.
   expect([...world.outcomes].toSorted()).toEqual([
@@ -44,6 +47,20 @@ test('whatever breaks and whenever, nothing is lost, left over or dispatched twi
     'retry',
     'superseded',
   ]);
+});
+
+test('each outage that GitHub has heard of has one recovery, after its failures, and no other has any', {
+  timeout: 3_600_000,
+}, async () => {
+  // GitHub has most of what is sent. What is sent meanwhile, and when that is settled, makes the difference.
+  const busy = schedules({ event: 14, deadLetter: 2, github: 1, retry: 1, cooldown: 1, expire: 1, later: 0 });
+  const cooldown = fc.constantFrom(0, DAY_MS);
+  await fc.assert(
+    fc.asyncProperty(busy, cooldown, async (schedule, cooldownMs) => {
+      expect(await runSchedule(world, schedule, cooldownMs, 204, 204)).toEqual([]);
+    }),
+    settings(),
+  );
 });
 
 // What has gone wrong before.
@@ -79,6 +96,50 @@ describe('found', () => {
     for (const text of texts) {
       for (const cooldown of [0, DAY_MS]) {
         expect(await runSchedule(world, steps(text), cooldown, 404), text).toEqual([]);
+      }
+    }
+  });
+});
+
+// Whatever a failure is about to do when its object recovers: the recovery waits for it, and is sent if GitHub has the failure.
+describe('an object recovers while its failure is sent', () => {
+  const failing = 'event 2, all, dispatch';
+  const recovering = 'event 3, all 1';
+
+  test.each<[string, (ones: string) => string]>([
+    [
+      'and GitHub answers after that',
+      ones => `${failing}, ${ones}${recovering}, dispatch, all 1, all, dispatch, all`,
+    ],
+    [
+      'by a worker that is killed',
+      ones => `${failing}, ${ones}${recovering}, kill, dispatch, all, dispatch, all`,
+    ],
+    [
+      'by a worker that is killed after that',
+      ones => `${failing}, ${recovering}, ${ones}kill, dispatch, all, dispatch, all`,
+    ],
+    [
+      'by a worker that is slow, and another takes it up',
+      ones => `${failing}, ${ones}${recovering}, stall, dispatch, all 1, dispatch, all 1, all`,
+    ],
+    [
+      'and fails again before GitHub answers',
+      ones =>
+        `${failing}, ${ones}${recovering}, event, all 1, event, event 2, all 1, all 1, dispatch, all 1, dispatch, all 1, all`,
+    ],
+    [
+      'and the recovery from the next outage comes first',
+      ones =>
+        `${failing}, all, event 3, ${ones}event, all 1, event 4, all 1, dispatch, all 1, dispatch, all 1, event, all 1, event 3, all 1, dispatch, all 1, all`,
+    ],
+  ])('%s', async (_, schedule) => {
+    const texts = new Set(Array.from({ length: 10 }, (_, n) => schedule('one, '.repeat(n))));
+    for (const text of texts) {
+      for (const answer of [404, 204] as const) {
+        for (const end of [404, 204] as const) {
+          expect(await runSchedule(world, steps(text), DAY_MS, end, answer), text).toEqual([]);
+        }
       }
     }
   });

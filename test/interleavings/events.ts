@@ -111,8 +111,11 @@ export function createEvents(dependencies: EventDependencies): (name: EventName)
         };
         result = await enqueue([candidate]);
       }
-      const accepted = result.kind === 'done' && result.results[0]?.outcome === 'enqueued';
-      if (accepted && !state.model.find(id)) state.wrong.push(`${id} was accepted, and is not queued`);
+      const outcome = result.kind === 'done' ? result.results[0]?.outcome : undefined;
+      if (outcome === 'enqueued' && !state.model.find(id)) {
+        state.wrong.push(`${id} was accepted, and is not queued`);
+      }
+      if (outcome === 'stale' && name === 'R') state.wrong.push(`${id}, a ${work.deployment}, was stale`);
     });
   };
 }

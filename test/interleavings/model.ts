@@ -2,8 +2,8 @@ import type { Admission, Holder } from '@flux-dispatch/queue/claims';
 import type { DeadLetter } from '@flux-dispatch/queue/dead-letter';
 import type { Answer } from './schedule.ts';
 
-/** What Flux sends events of, by turns: success A or B or failure F of an object, or a success for the Alert of recoveries. */
-export const EVENTS = ['A', 'B', 'F', 'R'] as const;
+/** What Flux sends events of: success A or B or failure F or G of an object, or a success for the Alert of recoveries. */
+export const EVENTS = ['A', 'B', 'F', 'R', 'G'] as const;
 export type EventName = (typeof EVENTS)[number];
 
 /** What is dispatched: each event but a success for the Alert of recoveries is one deployment, and so is each recovery. */
@@ -15,6 +15,7 @@ export const DEPLOYMENTS = {
   A: { dedup_id: 'a'.repeat(64), ...SUCCESS },
   B: { dedup_id: 'b'.repeat(64), ...SUCCESS },
   F: { dedup_id: 'f'.repeat(64), ...FAILURE },
+  G: { dedup_id: 'e'.repeat(64), ...FAILURE },
 } as const;
 
 /** What Redis knows a deployment by. */
@@ -90,9 +91,10 @@ export function createModel() {
     expired() {
       expired = true;
     },
-    /** A success was noted, new or not. It re-arms the failure. */
+    /** A success was noted, new or not. It re-arms the failures. */
     succeeded() {
       runs.add('F');
+      runs.add('G');
     },
     admitted(name: Deployment, { kind }: Admission) {
       if (kind !== 'add') return;

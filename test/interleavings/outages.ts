@@ -12,7 +12,9 @@ interface Delivered {
   readonly attempt: number;
   /** Something had broken by then that had hold of a failure, so that it may have been at GitHub although it seems not. */
   readonly isDoubtful: boolean;
-  /** Of a recovery: it had waited for the failures before it for as long as it does. */
+  /** The answer was lost, so that it counts as not sent until it is sent again. */
+  readonly isLost: boolean;
+  /** Of a recovery: it had waited as long as it does for a failure that is under way. */
   readonly hasWaited: boolean;
 }
 
@@ -22,11 +24,13 @@ interface Success {
   readonly outage: string | undefined;
   /** The newest outage before it of which GitHub had a failure by then. */
   readonly expected: Delivered | undefined;
+  /** Attempts at failures from before it that GitHub had not answered yet. */
+  readonly underWay: readonly OutageAttempt[];
   readonly isDoubtful: boolean;
 }
 
 /** An attempt at a failure or a recovery, from its request to GitHub on. */
-export type OutageAttempt = Omit<Delivered, 'isDoubtful'>;
+export type OutageAttempt = Omit<Delivered, 'isDoubtful' | 'isLost'>;
 
 /** The reference for outages: what GitHub has got of them, and what ingest has said of each success. */
 export function createOutageModel(isDoubtful: () => boolean) {
@@ -34,6 +38,7 @@ export function createOutageModel(isDoubtful: () => boolean) {
   const recoveries: Delivered[] = [];
   const successes: Success[] = [];
   const wrong: string[] = [];
+  const underWay = new Set<OutageAttempt>();
   let healthy = 0;
   let attempts = 0;
 
@@ -42,19 +47,28 @@ export function createOutageModel(isDoubtful: () => boolean) {
     succeeded(at: number) {
       healthy = Math.max(healthy, at);
     },
-    /** A dispatch is about to be sent. undefined: it belongs to no outage. */
-    attempt({ class: reasonClass, payload }: Dispatch, hasWaited: boolean): OutageAttempt | undefined {
+    /**
+     * A dispatch is about to be sent. undefined: it belongs to no outage.
+     * @param isOld it was accepted so long ago that a recovery does not wait any more
+     */
+    attempt({ class: reasonClass, payload }: Dispatch, isOld: boolean): OutageAttempt | undefined {
       const { outage } = payload.flux;
       if (reasonClass === 'success') return undefined;
       if (!outage) wrong.push(`${payload.dispatch_id} is sent without its outage`);
       const { id = '', since = '' } = outage ?? {};
-      return {
+      const attempt = {
         ...{ id: payload.dispatch_id, outage: id, since: Date.parse(since) / 1000 },
-        ...{ healthy, attempt: ++attempts, hasWaited },
+        ...{ healthy, attempt: ++attempts },
+        hasWaited: isOld && [...underWay].some(tried => tried.outage === id),
       };
+      if (reasonClass === 'failure') underWay.add(attempt);
+      return attempt;
     },
-    delivered(reasonClass: Dispatch['class'], attempt: OutageAttempt) {
-      const delivered = { ...attempt, isDoubtful: isDoubtful() };
+    /** GitHub has answered, although the dispatcher may not know of it. */
+    answered(reasonClass: Dispatch['class'], attempt: OutageAttempt, isAccepted: boolean, isLost: boolean) {
+      underWay.delete(attempt);
+      if (!isAccepted) return;
+      const delivered = { ...attempt, isDoubtful: isDoubtful(), isLost };
       const { outage, id } = attempt;
       if (reasonClass === 'failure') {
         failures.push(delivered);
@@ -73,14 +87,16 @@ export function createOutageModel(isDoubtful: () => boolean) {
     /** Ingest has noted a success at the Alert of recoveries. */
     looked(at: number, outage: string | undefined) {
       healthy = Math.max(healthy, at);
-      const before = failures.filter(({ since }) => since < at);
+      const before = failures.filter(({ since, isLost }) => since < at && !isLost);
       const expected = before.toSorted((a, b) => b.since - a.since)[0];
-      successes.push({ at, outage, expected, isDoubtful: isDoubtful() });
+      const tried = [...underWay].filter(({ since }) => since < at);
+      successes.push({ at, outage, expected, underWay: tried, isDoubtful: isDoubtful() });
     },
 
     /** Once all has come to rest. @param isExcused whether a recovery was given up by an operator, or its event did not get through */
     wrong(isExcused: (outage: string) => boolean): readonly string[] {
-      const inOrder = failures.toSorted((a, b) => a.attempt - b.attempt);
+      const known = failures.filter(({ isLost }) => !isLost);
+      const inOrder = known.toSorted((a, b) => a.attempt - b.attempt);
       for (const [index, failure] of inOrder.entries()) {
         const before = inOrder[index - 1];
         if (!before || failure.isDoubtful) continue;
@@ -90,14 +106,21 @@ export function createOutageModel(isDoubtful: () => boolean) {
           wrong.push(`${before.id} and ${failure.id} are of ${one}: ${before.outage}, ${failure.outage}`);
         }
       }
-      for (const { at, outage, expected, isDoubtful } of successes) {
-        if (expected && outage === undefined && !isDoubtful) {
-          wrong.push(`The success at ${at} has ended no outage, although ${expected.id} was delivered`);
+      const wasDelivered = (tried: OutageAttempt) => known.some(each => each.attempt === tried.attempt);
+      for (const { at, outage, expected, underWay, isDoubtful } of successes) {
+        const missed = expected ?? underWay.find(wasDelivered);
+        if (missed && outage === undefined && !isDoubtful) {
+          wrong.push(`The success at ${at} has ended no outage, although ${missed.id} was delivered`);
         }
-        if (outage === undefined || isExcused(outage)) continue;
-        const isDelivered = failures.some(each => each.outage === outage);
+        if (outage === undefined) continue;
+        const failure = known.find(each => each.outage === outage);
         const isRecovered = recoveries.some(each => each.outage === outage);
-        if (isDelivered && !isRecovered) wrong.push(`The outage ${outage} has no recovery`);
+        if (failure && !isRecovered && !isExcused(outage)) wrong.push(`The outage ${outage} has no recovery`);
+        if (failure && failure.since >= at)
+          wrong.push(`The success at ${at} has ended ${outage}, which is later`);
+        if (expected && failure && failure.since < expected.since && !isDoubtful) {
+          wrong.push(`The success at ${at} has ended ${outage}, and not ${expected.outage}`);
+        }
       }
       const ids = Map.groupBy(recoveries, each => each.outage);
       for (const [outage, all] of ids) {

@@ -7,14 +7,16 @@ import { MINUTES_MS, SECOND_MS, type World } from './world.ts';
  * Runs a schedule, lets everything come to rest without further faults, and returns what is not as it must be.
  * @param cooldown DEAD_LETTER_COOLDOWN, in milliseconds
  * @param end what GitHub answers in the end
+ * @param begin what it answers until the schedule says otherwise
  */
 export async function runSchedule(
   world: World,
   schedule: readonly Step[],
   cooldown: number,
   end: Answer,
+  begin: Answer = 404,
 ): Promise<readonly string[]> {
-  await world.reset(cooldown);
+  await world.reset(cooldown, begin);
   const { state, queues } = world;
   for (const step of schedule) await act(world, step);
 

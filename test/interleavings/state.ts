@@ -21,13 +21,12 @@ export interface State {
   attempts: number;
 }
 
-export function initialState(): State {
+export function initialState(answer: Answer = 404): State {
   const model = createModel();
-  const outages = createOutageModel(() => model.hasBroken('F'));
+  const outages = createOutageModel(() => model.hasBroken('F') || model.hasBroken('G'));
   return {
     now: START,
-
-    answer: 404,
+    answer,
     live: [],
     model,
     outages,

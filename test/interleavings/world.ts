@@ -21,6 +21,7 @@ import { atRest } from './at-rest.ts';
 import { createEvents } from './events.ts';
 import { memoryOf, type RedisMemory } from './memory.ts';
 import type { EventName } from './model.ts';
+import type { Answer } from './schedule.ts';
 import { initialState, type State } from './state.ts';
 import { ask, QUEUES, type QueueName, REFUSAL, SteppedRedis, underWay, type Work } from './stepped-redis.ts';
 
@@ -43,8 +44,12 @@ export interface World extends AsyncDisposable, RedisMemory {
   readonly outcomes: ReadonlySet<string>;
   readonly claims: Claims;
   readonly queues: { readonly dispatch: Queue<Dispatch>; readonly deadLetter: Queue<DeadLetter> };
-  /** Forgets all that has happened. @param cooldown DEAD_LETTER_COOLDOWN from now on, in milliseconds */
-  reset(cooldown: number): Promise<void>;
+  /**
+   * Forgets all that has happened.
+   * @param cooldown DEAD_LETTER_COOLDOWN from now on, in milliseconds
+   * @param answer what GitHub answers at first
+   */
+  reset(cooldown: number, answer?: Answer): Promise<void>;
   pass(ms: number): void;
   /** Flux sends an event. */
   startEvent(name: EventName): Promise<void>;
@@ -96,12 +101,12 @@ export async function openWorld(redisUrl: string): Promise<World> {
   for (const worker of Object.values(workers)) stack.adopt(worker, each => each.close(true));
   const state = initialState();
 
-  async function reset(cooldown: number): Promise<void> {
+  async function reset(cooldown: number, answer?: Answer): Promise<void> {
     // What is asleep must not wake up in the next run.
     for (const work of state.live) work.killed = true;
     const left = await redis.keys(`${prefix}:*`);
     if (left.length > 0) await redis.unlink(left);
-    Object.assign(state, initialState());
+    Object.assign(state, initialState(answer));
     config.DEAD_LETTER_COOLDOWN = cooldown;
     pass(0);
   }
@@ -126,9 +131,9 @@ export async function openWorld(redisUrl: string): Promise<World> {
     const outageAttempt = state.outages.attempt(dispatch, state.now - dispatch.accepted_at > 300 * SECOND_MS);
     const { promise, resolve } = Promise.withResolvers<ApiResult>();
     const unreachable = () => resolve({ kind: 'network', call: 'dispatch', message: 'refused' });
-    const answered = () => {
+    const answered = (isLost = false) => {
       state.model.answered(payload.dispatch_id, state.answer, state.now);
-      if (outageAttempt && state.answer === 204) state.outages.delivered(dispatch.class, outageAttempt);
+      if (outageAttempt) state.outages.answered(dispatch.class, outageAttempt, state.answer === 204, isLost);
     };
     ask(work, {
       async go() {
@@ -138,7 +143,7 @@ export async function openWorld(redisUrl: string): Promise<World> {
       refuse: unreachable,
       async lose() {
         // What is refused is refused again. Only what was accepted makes a difference.
-        if (state.answer === 204) answered();
+        if (state.answer === 204) answered(true);
         unreachable();
         return 'given up';
       },

@@ -548,6 +548,16 @@ describe('re-arming', () => {
     }
   });
 
+  // Found by the interleavings: the later report lost its claim to the next one after the success.
+  test('two reports of a failure that overtake each other are one dispatch, of the time of the later', async () => {
+    await using d = await open();
+    await d.send(success('A', 20));
+    // At another replica, which has not enqueued it yet.
+    await d.admit(failure('A', 20));
+    expect(await d.enqueue(failure('A', 19))).toMatchObject({ event_time: START + 20 });
+    expect(await d.send(failure('A', 30))).toBe('repeat');
+  });
+
   test('what is superseded ends its claim, and is news again after the success', async () => {
     await using d = await open();
     const first = await d.enqueue(failure('A', 10));
