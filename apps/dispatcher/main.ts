@@ -85,7 +85,7 @@ await runProcess(
     );
     const processor = createProcessor({
       ...{ github, claims, outages, deadLetters, pace, pause, metrics, log, now: Date.now, config },
-      openReceipt: receipts?.open ?? (async () => undefined),
+      wantsReceipt: dispatch => receipts?.wants(dispatch) ?? false,
       redisTime: () => redisTime(redis),
       // The field in which BullMQ counts.
       forgetStalls: jobId => redis.hdel(queue.toKey(jobId), 'stc'),
@@ -120,7 +120,7 @@ await runProcess(
         log,
       ),
     );
-    if (receipts) stack.adopt(receipts.start(), worker => stopWorker(worker, redis));
+    if (receipts) stack.use(receipts.start());
     const redriving = startDeadLetterWorker({
       ...{ redis, prefix, dispatches: queue, claims, log, redisTime: () => redisTime(redis) },
     });

@@ -25,6 +25,7 @@ interface Given {
   readonly without?: 'id' | 'deduplicationId';
   readonly dispatch?: Partial<Dispatch>;
   /** What Redis knows from before. */
+  readonly wantsReceipt?: boolean;
   readonly is?: 'delivered' | 'buried' | 'superseded';
   /** What has become of the outage of a recovery. */
   readonly outage?: OutageState;
@@ -65,6 +66,8 @@ async function run(given: Given) {
   const steps: string[] = [];
   /** What repeats are answered with, from the death of the dispatch on. */
   const reasons: (string | undefined)[] = [];
+  /** From when on the runs of what was delivered are looked for. */
+  const receipts: unknown[] = [];
   const step = (text: string) => async () => void steps.push(text);
   let refusal = given.refusal;
   let settled = false;
@@ -76,8 +79,7 @@ async function run(given: Given) {
   const { registry, metrics } = given.metered ?? startMetrics();
   const { verdict } = given;
   const processor = createProcessor({
-    openReceipt: async ({ payload }, deliveredAt) =>
-      void steps.push(`open receipt ${payload.dispatch_id === ID} ${deliveredAt === NOW ? 'now' : 'queued'}`),
+    wantsReceipt: () => given.wantsReceipt ?? true,
     github: given.dryRun
       ? undefined
       : {
@@ -90,8 +92,9 @@ async function run(given: Given) {
         },
     claims: {
       isDelivered: async () => given.is === 'delivered' || settled,
-      async settleDelivered() {
+      async settleDelivered(_id, _dispatch, githubTime) {
         steps.push('settle delivered');
+        receipts.push(githubTime);
         settled = refusal === undefined;
         if (refusal === undefined) return NOW;
         const message = refusal;
@@ -153,7 +156,7 @@ async function run(given: Given) {
     job.attemptsMade++;
     end = await attempt();
   }
-  return { end, lines, steps, seen, reasons, counted: await counted(registry) };
+  return { end, lines, steps, seen, reasons, receipts, counted: await counted(registry) };
 }
 
 /** What was counted, without `flux_dispatch_` and `_total`. */
@@ -218,7 +221,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['GitHub', 'settle delivered', 'open receipt true now', 'remove own and older'],
+        steps: ['GitHub', 'settle delivered', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -228,13 +231,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: [
-          'GitHub',
-          'settle delivered',
-          'open receipt true now',
-          'pause primary 5000',
-          'remove own and older',
-        ],
+        steps: ['GitHub', 'settle delivered', 'pause primary 5000', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -244,13 +241,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: [
-          'GitHub',
-          'settle delivered',
-          'settle delivered',
-          'open receipt true now',
-          'remove own and older',
-        ],
+        steps: ['GitHub', 'settle delivered', 'settle delivered', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -383,14 +374,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: [
-          'begin token',
-          'TIME',
-          'GitHub',
-          'settle delivered',
-          'open receipt true now',
-          'remove own and older',
-        ],
+        steps: ['begin token', 'TIME', 'GitHub', 'settle delivered', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -400,7 +384,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered', status: 204 },
-        steps: ['GitHub', 'settle delivered', 'open receipt true now', 'remove own and older'],
+        steps: ['GitHub', 'settle delivered', 'remove own and older'],
         counted: [`dispatches{${OWN},${SUCCEEDED}} 1`, 'end_to_end_seconds_count 1', duration('204')],
       },
     ],
@@ -496,7 +480,7 @@ describe('an attempt does, logs and counts what it comes to', () => {
       {
         end: 'completed',
         line: { ...ABOUT, level: 'info', outcome: 'delivered_before' },
-        steps: ['open receipt true queued', 'remove own and older'],
+        steps: ['remove own and older'],
         counted: [],
       },
     ],
@@ -547,8 +531,25 @@ describe('an attempt does, logs and counts what it comes to', () => {
   ])('%s', async (_, given, { end, line, steps, counted }) => {
     const lines = line ? [line] : [];
     const expected = { end, lines, steps, counted: counted.toSorted() };
-    expect(await run(given)).toEqual({ ...expected, seen: expect.any(Array), reasons: expect.any(Array) });
+    expect(await run(given)).toEqual({
+      ...expected,
+      seen: expect.any(Array),
+      reasons: expect.any(Array),
+      receipts: expect.any(Array),
+    });
   });
+});
+
+test.each<[string, Given, unknown]>([
+  ['when GitHub said', { verdict: { kind: 'delivered', code: '204', at: NOW - 7 } }, NOW - 7],
+  ['now where GitHub did not say', { verdict: { kind: 'delivered', code: '204' } }, 'unknown'],
+  [
+    'never where they are not wanted',
+    { verdict: { kind: 'delivered', code: '204' }, wantsReceipt: false },
+    undefined,
+  ],
+])('the runs of a delivered dispatch are looked for from %s', async (_, given, from) => {
+  expect((await run(given)).receipts).toEqual([from]);
 });
 
 test.each<[string, Given]>([
@@ -577,7 +578,7 @@ test('a failure is sent with its outage, which is not part of its dead letter', 
 });
 
 describe('a recovery', () => {
-  const sent = ['GitHub', 'settle delivered', 'open receipt true now', 'remove own and older'];
+  const sent = ['GitHub', 'settle delivered', 'remove own and older'];
   const waits = ['TIME', `delay ${NOW + SECOND_MS}`];
   const late = { timestamp: NOW - 300 * SECOND_MS - 1 };
   test.each<[string, Given, end: string, steps: string[]]>([
@@ -618,7 +619,7 @@ describe('delivered, and Redis refuses for good to record it', () => {
 
   test('tried again, with a line that says why', async () => {
     expect(await run({ verdict: delivered, refusal })).toEqual({
-      ...{ end: 'Retry', steps, seen: [expect.anything()], reasons: [] },
+      ...{ end: 'Retry', steps, seen: [expect.anything()], reasons: [], receipts: expect.any(Array) },
       lines: [unexpected, { ...error('retry', refusal), level: 'error' }],
       counted: [failed('internal', OWN), duration('204'), 'retries{error_code="internal"} 1'].toSorted(),
     });
@@ -628,14 +629,7 @@ describe('delivered, and Redis refuses for good to record it', () => {
     const { end, steps, lines } = await run({ verdict: delivered, refusal, again: true });
     expect({ end, steps }).toEqual({
       end: 'completed',
-      steps: [
-        'GitHub',
-        'settle delivered',
-        'TIME',
-        'settle delivered',
-        'open receipt true queued',
-        'remove own and older',
-      ],
+      steps: ['GitHub', 'settle delivered', 'TIME', 'settle delivered', 'remove own and older'],
     });
     expect(lines.at(-1)).toMatchObject({ outcome: 'delivered_before' });
   });

@@ -18,7 +18,6 @@ import { createBurial } from './burial.ts';
 import { createDelivered } from './delivered.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import type { RateLimitPause } from './pause.ts';
-import type { OpenReceipt } from './receipts/open-receipt.ts';
 import { createReport } from './report.ts';
 
 export interface ProcessorDependencies {
@@ -29,8 +28,8 @@ export interface ProcessorDependencies {
   readonly claims: Pick<Claims, 'isDelivered' | 'settleDelivered' | 'settleDead' | 'release'>;
   readonly outages: Pick<Outages, 'beginAttempt' | 'endAttempt' | 'stateOf'>;
   readonly deadLetters: Pick<DeadLetters, 'bury' | 'reasonOf' | 'removeOwn' | 'removeOwnAndOlder'>;
-  /** Has the workflow runs of a delivered dispatch looked for. */
-  readonly openReceipt: OpenReceipt;
+  /** Whether the workflow runs of a dispatch are to be looked for. */
+  readonly wantsReceipt: (dispatch: Dispatch) => boolean;
   readonly pace: PaceGate;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;
@@ -73,7 +72,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     claims,
     outages,
     deadLetters,
-    openReceipt,
+    wantsReceipt,
     pace,
     pause,
     metrics,
@@ -84,7 +83,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
   } = dependencies;
   const report = createReport({ metrics, log });
   const burial = createBurial({ claims, deadLetters, report, log, now, config });
-  const delivered = createDelivered(claims, log);
+  const delivered = createDelivered({ claims, wantsReceipt, log });
   const newsForMs = Math.max(DAY_MS, config.DISPATCH_RETRY_WINDOW);
 
   async function giveUp(attempt: Attempt | UnreadableAttempt, cause: Cause): Promise<never> {
@@ -124,12 +123,11 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     // Before the job ends: BullMQ then leaves a claim alone that has been given a time to live. And before anything else,
     // so that a crash from here on does not send the dispatch again.
     if (verdict.kind === 'delivered') {
-      const deliveredAt = await delivered.settle(attempt);
+      const deliveredAt = await delivered.settle(attempt, verdict.at);
       // What waits for DEPENDENCY_GRACE is not late.
       const dueAt = dispatch.accepted_at + (job.opts.delay ?? 0);
       const tookMs = Math.max(0, deliveredAt - dueAt);
       report(attempt, { outcome: 'delivered', status: Number(verdict.code), tookMs });
-      await openReceipt(dispatch, deliveredAt, verdict.at);
     }
     if (verdict.limit) await pause(verdict.limit);
 
@@ -176,11 +174,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     // An earlier attempt may have got an end that BullMQ has not heard of: its worker died before, or Redis refused a
     // later step. GitHub is not asked again then.
     if (job.stalledCounter > 0 || job.attemptsMade > 0) {
-      const isUnsettled = delivered.isUnsettled(attempt);
-      if (isUnsettled) await delivered.settle(attempt);
-      if (isUnsettled || (await claims.isDelivered(id, dispatch.dedup_id))) {
-        // Its worker may have died before that. When it was delivered is not known, but not before it was queued.
-        await openReceipt(dispatch, job.timestamp);
+      if ((await delivered.settleLate(attempt)) || (await claims.isDelivered(id, dispatch.dedup_id))) {
         await deadLetters.removeOwnAndOlder(dispatch);
         return report(attempt, { outcome: 'delivered_before' });
       }

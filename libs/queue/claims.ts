@@ -21,9 +21,11 @@ export interface Claims {
   recover(objectIds: readonly string[], eventTime: number | undefined, memory: Memory): Promise<void>;
   /**
    * Keeps the claim of a delivered dispatch for the time that the dispatch says, and has its stream remember it.
+   * @param githubTime when GitHub accepted it, by GitHub's clock, in milliseconds since the epoch, and then its receipt is to be
+   *   opened; nothing where none is wanted
    * @returns when, by Redis' clock, in milliseconds since the epoch
    */
-  settleDelivered(jobId: string, dispatch: Dispatch): Promise<number>;
+  settleDelivered(jobId: string, dispatch: Dispatch, githubTime?: number | 'unknown'): Promise<number>;
   /**
    * Keeps the claim of a dead dispatch for its cooldown, and answers repeats of its event with the reason as long. A claim that
    * is not its own, or that it got again since, stays.
@@ -177,7 +179,7 @@ export function createClaims(redis: Redis, prefix: string): Claims {
 
   const settledKeys = (jobId: string, dedupId: string, streamId = '', failureOf = '') => [
     ...[keys.claim(dedupId), keys.delivered, keys.job(jobId), keys.stream(streamId), keys.streams],
-    ...[keys.feedback(dedupId), keys.outages(failureOf)],
+    ...[keys.feedback(dedupId), keys.outages(failureOf), keys.unopened],
   ];
 
   async function settleDead(jobId: string, dedupId: string, death: DeadClaim) {
@@ -186,7 +188,7 @@ export function createClaims(redis: Redis, prefix: string): Claims {
     // No stream: nothing is written into it.
     const values = [jobId, dedupId, cooldownMs, 'dead', run ?? '', 0, '', '', feedback];
     const isFailure = failureOf === undefined ? 0 : 1;
-    await settleClaim(settledKeys(jobId, dedupId, undefined, failureOf), [...values, isFailure]);
+    await settleClaim(settledKeys(jobId, dedupId, undefined, failureOf), [...values, isFailure, '']);
   }
 
   return {
@@ -195,14 +197,15 @@ export function createClaims(redis: Redis, prefix: string): Claims {
       const values = [eventTime ?? '', DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP, keys.outagesPrefix];
       await Promise.all(objectIds.map(id => recoverOne([keys.healthy, keys.objects], [id, ...values])));
     },
-    async settleDelivered(jobId, dispatch) {
+    async settleDelivered(jobId, dispatch, githubTime) {
       const { dedup_id, claim, stream_id, event_time } = dispatch;
       const values = [jobId, dedup_id, claim.delivered_ttl_ms, 'delivered', ''];
       const memory = stream_id === undefined ? [0, '', ''] : [1, event_time, stream_id];
       const failureOf = failedObject(dispatch);
       const isFailure = failureOf === undefined ? 0 : 1;
       const names = settledKeys(jobId, dedup_id, stream_id, failureOf);
-      return await settleClaim(names, [...values, ...memory, '', isFailure]);
+      const receipt = githubTime === 'unknown' ? 0 : (githubTime ?? '');
+      return await settleClaim(names, [...values, ...memory, '', isFailure, receipt]);
     },
     settleDead,
     release: (jobId, dispatch, run) =>

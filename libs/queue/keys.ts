@@ -37,6 +37,8 @@ export function claimKeys(prefix: string) {
      * the newest turn `given_at` (ms since the epoch) and `given` (the dedup id). See admit.lua.
      */
     turns: `${prefix}:${DISPATCH_QUEUE}:turns`,
+    /** A hash: the delivered dispatches whose receipts are to be opened, by dispatch id. See settle.lua. */
+    unopened: `${prefix}:${DISPATCH_QUEUE}:unopened`,
     /** The jobs that wait, by priority. BullMQ's. */
     waiting: `${prefix}:${DISPATCH_QUEUE}:prioritized`,
   };

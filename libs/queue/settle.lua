@@ -3,10 +3,10 @@
 -- A dead one leaves feedback for the repeats of its event, for as long as its claim lives; there is none on a delivered one.
 -- The attempt at a failure has ended, and one that was delivered confirms its outage.
 -- KEYS 1: claim, 2: claims of delivered dispatches by expiry (ms), 3: job, 4: stream, 5: streams by when they were last seen
---      (ms), 6: feedback, 7: outages of its object
+--      (ms), 6: feedback, 7: outages of its object, 8: receipts that are to be opened
 -- ARGV 1: job id, 2: dedup id, 3: time to live (ms; 0: ends now), 4: delivered or dead, 5: when the job was queued that
 --      ends (ms; empty: whenever), 6: 1 where the stream remembers it, 7: time of the event (s), 8: stream id, 9: the
---      feedback, 10: 1 where it is a failure
+--      feedback, 10: 1 where it is a failure, 11: when GitHub accepted it, by GitHub's clock (ms; 0: unknown; empty: no receipt)
 -- Returns Redis' clock (ms).
 
 local ttl, dead = tonumber(ARGV[3]), ARGV[4] == 'dead'
@@ -14,7 +14,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Whoever finds the job again, its worker having died before it could end it, is not to send it again. By then the claim may
 -- have expired, or belong to another dispatch.
-if not dead and redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'delivered', 1) end
+local data = not dead and redis.call('HGET', KEYS[3], 'data')
+if data then
+  redis.call('HSET', KEYS[3], 'delivered', 1)
+  if ARGV[11] ~= '' then
+    local accepted = ARGV[11] == '0' and now or ARGV[11]
+    redis.call('HSET', KEYS[8], ARGV[1], string.format('%.0f', now) .. ' ' .. accepted .. ' ' .. data)
+    -- Where receipts are off for good, what is left here is not to stay for ever.
+    redis.call('PEXPIRE', KEYS[8], 86400000)
+  end
+end
 
 -- What a slow worker finds dead may be on the queue again.
 local queued = dead and ARGV[5] ~= '' and redis.call('HGET', KEYS[3], 'timestamp')

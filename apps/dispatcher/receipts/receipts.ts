@@ -7,16 +7,18 @@ import { createPaceGate, createPause, LIMITER_EXHAUSTED } from '@flux-dispatch/q
 import type { Receipt } from '@flux-dispatch/queue/receipt';
 import { createReceiptSearch } from '@flux-dispatch/queue/receipt-search';
 import { redisTime } from '@flux-dispatch/queue/redis';
+import { openUnopenedReceipts } from '@flux-dispatch/queue/unopened-receipts';
 import type { Logger } from '@flux-dispatch/runtime/log';
-import type { Queue, Worker } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { DispatcherConfig } from '../config.ts';
 import type { DispatcherMetrics } from '../metrics.ts';
 import type { RateLimitPause } from '../pause.ts';
+import { stopWorker } from '../worker.ts';
 import { createDiagnose } from './diagnosis.ts';
 import { createFeedback } from './feedback.ts';
 import { createListings, type SharedAnswer } from './listings.ts';
-import { createOpenReceipt, type OpenReceipt } from './open-receipt.ts';
+import { startOpening } from './opening.ts';
 import type { Readers } from './readers.ts';
 import { createReceiptProcessor } from './receipt-processor.ts';
 import { startReceiptWorker } from './receipt-worker.ts';
@@ -46,8 +48,10 @@ const LISTINGS = { max: 60, per: 60_000 };
 const CALLS_OF_A_LISTING = 12;
 
 export interface Receipts {
-  readonly open: OpenReceipt;
-  start(): Worker;
+  /** Whether the workflow runs of a dispatch are to be looked for. */
+  readonly wants: (dispatch: Dispatch) => boolean;
+  /** Starts to look for them. Disposing stops it: what is under way ends. */
+  start(): AsyncDisposable;
 }
 
 /** What finds out which workflow runs came of the dispatches that were delivered. Dispatches go first. */
@@ -82,7 +86,14 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
     now: Date.now,
   });
   return {
-    open: createOpenReceipt({ queue, readers, headroom, log, config }),
-    start: () => startReceiptWorker(redis, prefix, processor, log),
+    wants: ({ repo }) => readers.mayRead(repo) && headroom.room() === undefined,
+    start() {
+      const started = new AsyncDisposableStack();
+      const worker = startReceiptWorker(redis, prefix, processor, log);
+      started.adopt(worker, each => stopWorker(each, redis));
+      const unopened = openUnopenedReceipts(redis, prefix);
+      started.use(startOpening({ unopened, queue, worker, redisTime: time, log, config }));
+      return started;
+    },
   };
 }
