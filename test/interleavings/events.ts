@@ -48,7 +48,7 @@ export function createEvents(dependencies: EventDependencies): (name: EventName)
   const recording = { redis, memory, timeoutMs: DAY_MS };
 
   function noteSuccess(at: number): void {
-    state.model.succeeded();
+    state.model.succeeded(at);
     state.outages.succeeded(at);
   }
 

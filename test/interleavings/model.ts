@@ -64,6 +64,7 @@ export function createModel() {
   const faults = counts(0);
   /** Deployments for which a slow process went on with what another had taken up. */
   const overtaken = new Set<Deployment>();
+  let newestSuccess = 0;
   let expired = false;
   const find = (id: string | undefined) => records.find(record => record.id === id);
 
@@ -91,13 +92,16 @@ export function createModel() {
     expired() {
       expired = true;
     },
-    /** A success was noted, new or not. It re-arms the failures. */
-    succeeded() {
+    /** A success was noted, new or not. It re-arms the failures. @param at seconds since the epoch */
+    succeeded(at: number) {
+      newestSuccess = Math.max(newestSuccess, at);
       runs.add('F');
       runs.add('G');
     },
-    admitted(name: Deployment, { kind }: Admission) {
-      if (kind !== 'add') return;
+    admitted(name: Deployment, admission: Admission) {
+      if (admission.kind !== 'add') return;
+      // A failure from before the newest success is of the run before it, or superseded.
+      if ((name === 'F' || name === 'G') && admission.eventTime < newestSuccess) return;
       // A success that is new re-arms the other one.
       if (name === 'A') runs.add('B');
       if (name === 'B') runs.add('A');
