@@ -26,8 +26,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the identity does not hold the cluster',
     file: 'libs/routing/identity.ts',
-    find: 'const object = [cluster, product,',
-    replace: 'const object = [product,',
+    find: 'return [cluster, product,',
+    replace: 'return [product,',
   },
   {
     name: 'only its claim remembers what was delivered',
@@ -176,6 +176,17 @@ export const MUTATIONS: readonly Mutation[] = [
 ];
 
 /**
+ * A source with a fault in it.
+ * @throws where the source has changed so that the fault does not fit any more
+ */
+export function mutated(source: string, { name, file, find, replace }: Mutation): string {
+  if (source.split(find).length !== 2) {
+    throw new Error(`${name}: ${file} does not have the text to replace exactly once`);
+  }
+  return source.replace(find, () => replace);
+}
+
+/**
  * A copy of the project with one fault in it. Disposing it leaves nothing behind.
  * @throws where the sources have changed so that the fault does not fit any more
  */
@@ -197,14 +208,11 @@ export async function mutatedTree(
     else await symlink(source, target);
   }
   const file = join(path, mutation.file);
-  const text = await readFile(file, 'utf8');
-  if (text.split(mutation.find).length !== 2) {
+  try {
+    await writeFile(file, mutated(await readFile(file, 'utf8'), mutation));
+  } catch (error) {
     await dispose[Symbol.asyncDispose]();
-    throw new Error(`${mutation.name}: ${mutation.file} does not have the text to replace exactly once`);
+    throw error;
   }
-  await writeFile(
-    file,
-    text.replace(mutation.find, () => mutation.replace),
-  );
   return dispose;
 }
