@@ -23,6 +23,8 @@ export interface Outage {
   isLoose: boolean;
   /** It may have been forgotten. */
   isDoubtful: boolean;
+  /** One of its failures may wait to be sent. */
+  isUnsettled: boolean;
 }
 
 /** The outages of one object, as SPEC section 3 has them: the first failure that is delivered opens one, a later success ends it. */
@@ -63,7 +65,10 @@ export function createOutages(object: string, receivedAt: ReceivedAt): Outages {
 
   function open(): Outage {
     const id = `${object} ${count++}`;
-    const outage = { id, failures: [], isOver: false, isLoose: false, isDoubtful: false };
+    const outage: Outage = {
+      ...{ id, failures: [] },
+      ...{ isOver: false, isLoose: false, isDoubtful: false, isUnsettled: true },
+    };
     outages.push(outage);
     return outage;
   }
@@ -73,6 +78,7 @@ export function createOutages(object: string, receivedAt: ReceivedAt): Outages {
       const newest = outages.at(-1);
       const outage = newest && !newest.isOver ? newest : open();
       outage.failures.push(failure);
+      outage.isUnsettled = true;
       if (!isClear) outage.isLoose = true;
       return outage;
     },
@@ -104,11 +110,13 @@ export function createOutages(object: string, receivedAt: ReceivedAt): Outages {
     doubt() {
       for (const outage of outages) {
         outage.isDoubtful = true;
-        if (!outage.isOver) outage.isLoose = true;
+        // Once it is forgotten, its next failure opens another, and so does one that waits although its object has recovered.
+        if (!outage.isOver || outage.isUnsettled) outage.isLoose = true;
       }
     },
     settle() {
       outages = outages.filter(({ failures }) => failures.some(each => mayBeReceived(each, receivedAt)));
+      for (const outage of outages) outage.isUnsettled = false;
     },
   };
 }
