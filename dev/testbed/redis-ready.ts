@@ -16,8 +16,13 @@ export interface StartedServer {
  * with the end of its log.
  */
 export async function untilRedisReady({ url, ended, log }: StartedServer): Promise<void> {
-  // ioredis reconnects, and waits while the append-only file is being loaded.
-  const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => RECONNECT_EVERY_MS });
+  // ioredis reconnects, and waits while the append-only file is being loaded: for as long as the server estimates, up to 10 s. Redis
+  // counts in whole seconds, and a second that ends as the loading begins makes that a minute.
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    maxLoadingRetryTime: RECONNECT_EVERY_MS,
+    retryStrategy: () => RECONNECT_EVERY_MS,
+  });
   // It is not up yet: every refused connection would be reported here.
   redis.on('error', () => {});
   try {

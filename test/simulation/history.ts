@@ -54,8 +54,11 @@ function withTroubles(random: Random, arrivals: readonly Arrival[]): Step[] {
       passed = arrival;
     }
     steps.push(post);
+    // In real time much of what fails has been sent before anything else happens.
+    const isFailure = post.event.severity === 'error';
+    if (isFailure && !down && random.chance(35)) steps.push({ kind: 'settle' });
     const dice = random.int(1, 1000);
-    if (!down && dice <= 2) {
+    if (!down && dice <= (isFailure ? 15 : 2)) {
       const mood = random.pick(['slow', 'away', 'away', 'limiting', 'proxied'] as const);
       steps.push({ kind: 'settle' }, { kind: 'github', mood });
       down = true;

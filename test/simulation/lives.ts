@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { alertsOf } from './alerts.ts';
 import type { Random } from './random.ts';
 import type { ControllerEvent, Post } from './steps.ts';
 import {
@@ -19,42 +20,6 @@ export interface Arrival {
   readonly post: Post;
 }
 
-/** An Alert: what it forwards and what it adds. */
-interface Alert {
-  readonly severity: 'info' | 'error';
-  readonly metadata: Readonly<Record<string, string>>;
-}
-
-function alertsOf(random: Random, { name, cluster }: LifeOptions): readonly Alert[] {
-  const repo = `Altinn/${random.pick(['one', 'two', 'Three'])}`;
-  const repos = random.chance(10) ? `${repo}, Altinn/other` : repo;
-  const own = {
-    dispatch_repo: repos,
-    product: 'product',
-    env: 'at23',
-    ...(cluster === undefined ? random.chance(30) && { cluster: name } : { cluster }),
-  };
-  const success: Alert = { severity: 'info', metadata: { ...own, dispatch_event: 'flux-deploy' } };
-  const failure = (severity: 'info' | 'error'): Alert => ({
-    severity,
-    metadata: { ...own, dispatch_event: 'flux-deploy-failed' },
-  });
-  const any: Alert = {
-    severity: 'info',
-    metadata: { ...own, dispatch_event: 'flux-any', dispatch_on: 'any' },
-  };
-  return random.pick<readonly Alert[]>([
-    [success],
-    [failure('info')],
-    [failure('error')],
-    [success, failure('error')],
-    [success, failure('error')],
-    [failure('info'), success],
-    [any],
-    [success, { severity: 'info', metadata: { ...own, dispatch_event: 'flux-second' } }, failure('info')],
-  ]);
-}
-
 export interface LifeOptions {
   readonly name: string;
   /** Of its Alerts. Default: they name none, or one that no other object has. */
@@ -68,7 +33,7 @@ export interface LifeOptions {
 /** Collects the events of one object: each goes through each of its Alerts, and reaches ingest now or some seconds late. */
 function createLife(random: Random, kind: ControllerEvent['kind'], options: LifeOptions) {
   const { name, cluster, start } = options;
-  const alerts = alertsOf(random, options);
+  const alerts = alertsOf(random, name, cluster);
   let clock = random.pick([0, 0, 0, -300, 45]);
   // Where a clock differs or is missing, the order of the arrivals is all that there is.
   const timeless = random.chance(15) ? random.pick(['none', 'future'] as const) : undefined;
@@ -106,7 +71,7 @@ function createLife(random: Random, kind: ControllerEvent['kind'], options: Life
         if (alert.severity === 'error' && severity !== 'error') continue;
         const event = { kind, name, uid, reason, severity, message, timestamp };
         // Flux tries again after 2, 4, 8 and 16 s.
-        const late = timeless || random.chance(93) ? 0 : random.pick([2, 6, 14, 30]);
+        const late = timeless || random.chance(88) ? 0 : random.pick([2, 6, 14, 30]);
         const delivery = random.chance(92) ? 'once' : random.pick(['lost', 'both'] as const);
         posts.push({
           arrival: time + late,
@@ -160,6 +125,24 @@ export function kustomization(random: Random, options: LifeOptions): Arrival[] {
       life.wait(MINUTE, 10 * MINUTE);
     }
   };
+  const fail = (reason: string) =>
+    life.emit(reason, 'error', KUSTOMIZATION_FAILURES[reason]?.(random) ?? reason, revision(artifact));
+  const pause = () => life.wait(0, random.pick([0, 1, 10, 5 * MINUTE]));
+  /** Breaks and recovers some times over, by itself, by going back and by the next artifact. */
+  const unrest = () => {
+    const [first, second] = [artifact, artifact + 1];
+    for (let times = random.int(1, 4); times > 0; times--) {
+      for (let failures = random.int(1, 3); failures > 0; failures--) {
+        fail(random.pick(['HealthCheckFailed', 'HealthCheckFailed', 'ReconciliationFailed']));
+        pause();
+      }
+      artifact = random.pick([first, first, second]);
+      for (let successes = random.int(1, 2); successes > 0; successes--) {
+        report();
+        pause();
+      }
+    }
+  };
   const disconnected = () => {
     const failures = Object.entries(FAILURES_WITHOUT_REVISION);
     const [reason, words] = random.pick(failures as [(typeof failures)[number]]);
@@ -189,6 +172,8 @@ export function kustomization(random: Random, options: LifeOptions): Arrival[] {
       }
       life.emit('Progressing', 'info', 'Deployment/product/app configured', revision(artifact));
       report();
+    } else if (what <= 50 && life.failsAtAll) {
+      unrest();
     } else if (what <= 65 && life.failsAtAll) {
       outage();
       if (random.chance(85)) report();
@@ -238,6 +223,10 @@ export function helmRelease(random: Random, options: LifeOptions): Arrival[] {
   const fail = (reason: string, severity: 'info' | 'error' = 'error') =>
     life.emit(reason, severity, HELM_FAILURES[reason]?.(random, release) ?? reason, revision());
 
+  const test = () => {
+    if (random.chance(30)) life.emit('TestSucceeded', 'info', 'Helm test succeeded', revision());
+  };
+
   succeed('InstallSucceeded', 'install');
   while (life.time < start + length) {
     if (random.chance(3)) life.moveController();
@@ -248,7 +237,7 @@ export function helmRelease(random: Random, options: LifeOptions): Arrival[] {
       if (random.chance(50)) chart++;
       release++;
       succeed('UpgradeSucceeded', 'upgrade');
-      if (random.chance(20)) life.emit('TestSucceeded', 'info', 'Helm test succeeded', revision());
+      test();
     } else if (what <= 75 && life.failsAtAll) {
       if (random.chance(50)) chart++;
       for (let retries = random.int(1, 10); retries > 0; retries--) {
@@ -259,9 +248,11 @@ export function helmRelease(random: Random, options: LifeOptions): Arrival[] {
         release++;
         life.wait(MINUTE, 5 * MINUTE);
       }
+      // Or it recovers without a word, as after its values were put back.
       if (random.chance(85)) {
         release++;
         succeed('UpgradeSucceeded', 'upgrade');
+        test();
       }
     } else if (what <= 85 && life.failsAtAll) {
       for (let retries = random.int(1, 8); retries > 0; retries--) {

@@ -1,3 +1,7 @@
+import { type Class, readEvent } from './events.ts';
+import { type Expected, recoveryFate } from './expected.ts';
+import { createOutages, type Outage, type Outages, type ReceivedAt } from './outages.ts';
+import { isBefore, type Span } from './span.ts';
 import type { ControllerEvent } from './steps.ts';
 
 /*
@@ -7,42 +11,6 @@ import type { ControllerEvent } from './steps.ts';
 
 /** What ingest may answer for one repository. */
 export type Outcome = 'enqueued' | 'duplicate' | 'rate_limited' | 'stale' | 'not_routed' | 'ignored_reason';
-
-/** A time in seconds. That of an arrival is only known to lie between the post and its answer. */
-interface Span {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** A dispatch that was accepted, and whether GitHub is to receive it. */
-export interface Expected {
-  readonly dispatchId: string;
-  readonly what: string;
-  readonly class: Class;
-  readonly time: Span;
-  readonly object: string;
-  /** must: once. may: it was superseded while it may have been on its way. never: superseded while it could not be sent. */
-  fate: 'must' | 'may' | 'never';
-  /** A dispatcher that may have been sending it was killed, so GitHub may receive it twice. */
-  mayRepeat: boolean;
-  /** Milliseconds since the epoch, before which it is not sent. */
-  readonly notBefore: number;
-}
-
-type Class = 'success' | 'failure';
-
-const SUCCESSES = new Set(['ReconciliationSucceeded', 'InstallSucceeded', 'UpgradeSucceeded']);
-const FAILURES = new Set([
-  ...[
-    'HealthCheckFailed',
-    'BuildFailed',
-    'ReconciliationFailed',
-    'PruneFailed',
-    'ArtifactFailed',
-    'AccessDenied',
-  ],
-  ...['UpgradeFailed', 'RollbackSucceeded', 'TestFailed', 'DependencyNotReady'],
-]);
 
 export interface ModelSettings {
   readonly maxStreams: number;
@@ -65,13 +33,24 @@ interface Stream {
 export interface Arrival {
   readonly event: ControllerEvent;
   readonly repo: string;
-  /** From the post to its answer, in seconds since the epoch, by Redis. */
-  readonly now: Span;
+  /** From the post to its answer, in milliseconds since the epoch, by Redis. */
+  readonly sentAt: number;
+  readonly answeredAt: number;
 }
 
-export function createModel(settings: ModelSettings) {
+/** An object towards a repository. */
+interface Target {
+  readonly outages: Outages;
+  /** Its newest success. */
+  recovered: Span | undefined;
+  /** By the model's clock: its last success, or failure that was tried. */
+  seen: number;
+}
+
+/** @param receivedAt which failure GitHub received first is for GitHub to say */
+export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
   const streams = new Map<string, Stream>();
-  const healthy = new Map<string, { time: Span; seen: number }>();
+  const targets = new Map<string, Target>();
   const dispatches: Expected[] = [];
   let clock = 0;
   let githubUp = true;
@@ -79,57 +58,57 @@ export function createModel(settings: ModelSettings) {
   /** Whether a stream may have been forgotten: unseen for too long, or for longer than is promised while there are too many. */
   function forgettable({ seen }: { readonly seen: number }): boolean {
     const unseen = clock - seen;
-    const size = Math.max(streams.size, healthy.size);
+    const size = Math.max(streams.size, targets.size);
     return unseen >= settings.ttlMs || (unseen >= settings.keepMs && size > settings.maxStreams);
   }
 
   /** An event that is minutes older than what has been seen counts as of its arrival, unless that has been forgotten. */
-  function unlessLate(time: Span, now: Span, newest: { time: Span; seen: number } | undefined): Span {
-    if (newest === undefined || newest.time.to - time.from <= LATE_S) return time;
-    const isLate = newest.time.from - time.to > LATE_S && !forgettable(newest);
+  function unlessLate(time: Span, now: Span, newest: Span | undefined, seen = 0): Span {
+    if (newest === undefined || newest.to - time.from <= LATE_S) return time;
+    const isLate = newest.from - time.to > LATE_S && !forgettable({ seen });
     return isLate ? now : { from: time.from, to: now.to };
   }
 
+  function targetOf(object: string): Target {
+    const outages = () => createOutages(object, receivedAt);
+    const target = targets.get(object) ?? { outages: outages(), recovered: undefined, seen: clock };
+    targets.set(object, target);
+    return target;
+  }
+
   /** What the model knows about an arrival: which stream it belongs to, and when it happened. */
-  function look({ event, repo, now }: Arrival) {
-    const eventClass = classOf(event);
-    if (eventClass === undefined) return undefined;
-    const { metadata, kind, reason } = event;
-    const object = [
-      metadata['cluster'],
-      metadata['product'],
-      metadata['env'],
-      kind,
-      event.name,
-      repo.toLowerCase(),
-    ].join('|');
-    const eventType = metadata['dispatch_event'] ?? '';
-    const takes = metadata['dispatch_on'] ?? (eventType.endsWith('-failed') ? 'failure' : 'success');
-    const key = [object, eventClass, eventType].join('|');
+  function look({ event, repo, sentAt, answeredAt }: Arrival) {
+    const read = readEvent(event, repo);
+    if (read === undefined) return undefined;
+    const { eventClass, route, object, key } = read;
     const stream = streams.get(key);
+    const target = targets.get(object);
+    const now = { from: Math.floor(sentAt / 1000), to: Math.floor(answeredAt / 1000) };
+    const given = timeOf(event, now);
+    // Each outage has its recovery, in whichever order they arrive: there only the object's last success counts.
+    const inOrder = route === 'recovery' ? given : unlessLate(given, now, stream?.newest.time, stream?.seen);
     return {
-      ...{ eventClass, object, eventType, key, stream },
-      routed: takes === 'any' || takes === eventClass,
+      ...read,
+      ...{ stream, target, now },
       // Flux's retries do not make a failure late by minutes: one that is so much older than a success is by a wrong clock.
-      time: unlessLate(
-        unlessLate(timeOf(event, now), now, stream && { time: stream.newest.time, seen: stream.seen }),
-        now,
-        eventClass === 'failure' ? healthy.get(object) : undefined,
-      ),
-      id: `${reason}|${identityOf(event, eventClass)}`,
-      repeat:
-        eventClass === 'failure' && !metadata['revision']
-          ? ('rate_limited' as const)
-          : ('duplicate' as const),
+      time:
+        eventClass === 'failure' || route === 'recovery'
+          ? unlessLate(inOrder, now, target?.recovered, target?.seen)
+          : inOrder,
     };
   }
 
-  /** Every outcome that an event may have now: one, but for what may have been forgotten. */
+  /** Every outcome that an event may have now: one, but for what may have been forgotten, or be under way. */
   function expect(arrival: Arrival): readonly Outcome[] {
     const seen = look(arrival);
     if (seen === undefined) return ['ignored_reason'];
-    const { routed, stream, eventClass, object, id, time, repeat } = seen;
-    if (!routed) return ['not_routed'];
+    const { route, stream, eventClass, object, id, time, repeat, target } = seen;
+    if (route === 'none') return ['not_routed'];
+    if (route === 'recovery') {
+      const { possible, isSure } = endedBy(arrival, seen);
+      const outcomes = possible.flatMap(outage => recoveryOutcomes(stream, outage));
+      return [...new Set<Outcome>(isSure ? outcomes : [...outcomes, 'not_routed'])];
+    }
     if (!stream) return ['enqueued'];
     const isKnown = remembers(stream, id, eventClass, object, time);
     const isStale = isBefore(time, stream.newest.time);
@@ -137,8 +116,7 @@ export function createModel(settings: ModelSettings) {
     const since = stream.enqueued.get(id)?.clock ?? clock;
     const isOver = repeat === 'rate_limited' && clock - since >= settings.rateLimitMs;
     // That its object has recovered may be forgotten before its failures are.
-    const recovery = eventClass === 'failure' ? healthy.get(object) : undefined;
-    const isVague = recovery !== undefined && forgettable(recovery);
+    const isVague = eventClass === 'failure' && target?.recovered !== undefined && forgettable(target);
     if (isOver || isVague || forgettable(stream) || stream.doubtful.has(id) || isKnown === undefined)
       return [...new Set<Outcome>([outcome, 'enqueued', repeat])];
     if (!isKnown && isStale === undefined) return ['stale', 'enqueued'];
@@ -148,32 +126,79 @@ export function createModel(settings: ModelSettings) {
     return outcome === repeat && isLate ? [repeat, 'enqueued'] : [outcome];
   }
 
+  /** The outages that a success for an Alert that takes recoveries may have ended. */
+  function endedBy(arrival: Arrival, { target, time }: { target: Target | undefined; time: Span }) {
+    if (!target) return { possible: [], isSure: false };
+    const { possible, isSure } = target.outages.endedBy(time, arrival);
+    return { possible, isSure: isSure && !forgettable(target) };
+  }
+
+  /** What the recovery from an outage may come to. */
+  function recoveryOutcomes(stream: Stream | undefined, { id, isLoose }: Outage): Outcome[] {
+    if (!stream?.enqueued.has(id)) return ['enqueued'];
+    const isVague = isLoose || forgettable(stream) || stream.doubtful.has(id);
+    return isVague ? ['duplicate', 'enqueued'] : ['duplicate'];
+  }
+
   /** What follows from the outcome that an event had. */
-  function apply(arrival: Arrival, outcome: Outcome, dispatchId: string | undefined, sentAt: number): void {
+  function apply(arrival: Arrival, outcome: Outcome, dispatchId: string | undefined): void {
     const seen = look(arrival);
     if (seen === undefined) return;
-    const { event, repo, now } = arrival;
-    const { stream, eventClass, object, eventType, key, id, time, repeat } = seen;
-    if (outcome !== 'stale' && eventClass === 'success') recover(object, time, now);
+    const { event, repo, sentAt } = arrival;
+    const { stream, eventClass, route, object, eventType, key, time, repeat } = seen;
+    const recovery = route === 'recovery' ? recoveryFrom(arrival, seen, outcome) : undefined;
+    if (outcome !== 'stale' && eventClass === 'success') recover(arrival, object, seen);
+    const id = recovery ? (recovery.outages[0]?.id ?? '') : seen.id;
     if (stream) resolveDoubt(stream, id, outcome === repeat);
     if (outcome === repeat && stream) stream.seen = clock;
     if (outcome !== 'enqueued') return;
 
     const { enqueued, doubtful } =
-      stream && eventClass === 'failure' ? stream : { enqueued: new Map(), doubtful: new Set<string>() };
-    doubtful.delete(id);
-    enqueued.set(id, { time, clock });
+      stream && (eventClass === 'failure' || recovery)
+        ? stream
+        : { enqueued: new Map(), doubtful: new Set<string>() };
+    for (const each of recovery?.outages.map(outage => outage.id) ?? [id]) {
+      doubtful.delete(each);
+      enqueued.set(each, { time, clock });
+    }
     streams.set(key, { newest: { id, time }, enqueued, doubtful, seen: clock });
     const overtaken = isOvertaken(eventClass, object, time);
-    dispatches.push({
+    const dispatch = {
       dispatchId: dispatchId ?? '',
       what: `${event.kind}/${event.name} ${event.reason} ${event.metadata['revision'] ?? ''} → ${repo} ${eventType}`,
-      ...{ class: eventClass, time, object },
+      ...{ class: recovery ? ('recovery' as const) : eventClass, reason: event.reason },
+      ...{ repo, eventType, time, object, acceptedAt: sentAt },
       // One that arrives after the success that ended its outage is superseded at its first attempt.
-      fate: overtaken ? 'never' : overtaken === undefined ? 'may' : 'must',
-      mayRepeat: false,
+      fate: overtaken ? ('never' as const) : overtaken === undefined ? ('may' as const) : ('must' as const),
+      ...{ mayRepeat: false, isInterrupted: false },
       notBefore: event.reason === 'DependencyNotReady' ? sentAt + settings.graceMs : 0,
-    });
+    };
+    if (recovery) dispatches.push({ ...dispatch, ...recovery });
+    else if (eventClass === 'failure' && dispatch.fate !== 'never') fail(object, dispatch);
+    else dispatches.push({ ...dispatch, outages: [] });
+  }
+
+  /** A failure was accepted that may be sent. */
+  function fail(object: string, dispatch: Omit<Expected, 'outages'>): void {
+    const target = targetOf(object);
+    if (forgettable(target)) target.outages.doubt();
+    const outages: Outage[] = [];
+    const failure: Expected = { ...dispatch, outages };
+    outages.push(target.outages.fail(failure, dispatch.fate === 'must'));
+    dispatches.push(failure);
+    if (dispatch.fate === 'must' && githubUp) target.seen = clock;
+  }
+
+  /** The outage that a success was the recovery from, by its outcome. */
+  function recoveryFrom(arrival: Arrival, seen: NonNullable<ReturnType<typeof look>>, outcome: Outcome) {
+    const { possible, isSure } = endedBy(arrival, seen);
+    const fitting = possible.filter(outage => recoveryOutcomes(seen.stream, outage).includes(outcome));
+    const outages = fitting.length > 0 ? fitting : possible;
+    if (outcome === 'enqueued' && outages.length > 1) for (const outage of outages) outage.isLoose = true;
+    // It is not sent where no failure of the outage was, which may not be known before all is settled.
+    const fate =
+      isSure && possible.length === 1 && !outages[0]?.isLoose ? ('must' as const) : ('may' as const);
+    return { outages, fate };
   }
 
   /** An outcome may tell whether a stream has been forgotten. */
@@ -186,7 +211,7 @@ export function createModel(settings: ModelSettings) {
 
   /** Whether an object has recovered after a failure of it; undefined where that cannot be told. */
   function isOvertaken(eventClass: Class, object: string, time: Span): boolean | undefined {
-    const recovered = healthy.get(object)?.time;
+    const recovered = targets.get(object)?.recovered;
     if (eventClass === 'success' || recovered === undefined) return false;
     return isBefore(time, recovered);
   }
@@ -196,7 +221,7 @@ export function createModel(settings: ModelSettings) {
     if (eventClass === 'success') return stream.newest.id === id;
     const enqueued = stream.enqueued.get(id)?.time;
     if (enqueued === undefined) return false;
-    const recovered = healthy.get(object)?.time;
+    const recovered = targets.get(object)?.recovered;
     if (recovered === undefined) return true;
     // A success re-arms what is strictly older than itself, for what happens from then on.
     const [ended, isEarlier] = [isBefore(enqueued, recovered), isBefore(time, recovered)];
@@ -205,13 +230,16 @@ export function createModel(settings: ModelSettings) {
   }
 
   /** The object was healthy then: its older failures that still wait are not to be sent any more. */
-  function recover(object: string, time: Span, now: Span): void {
-    const before = healthy.get(object);
-    const at = unlessLate(time, now, before);
-    const { from = 0, to = 0 } = before?.time ?? {};
-    const isKept = before !== undefined && !forgettable(before);
-    const newest = { from: isKept ? Math.max(at.from, from) : at.from, to: Math.max(at.to, to) };
-    healthy.set(object, { time: newest, seen: clock });
+  function recover(moment: Arrival, object: string, { time, now }: { time: Span; now: Span }): void {
+    const target = targetOf(object);
+    const isForgotten = forgettable(target);
+    if (isForgotten) target.outages.doubt();
+    const before = target.recovered;
+    const at = unlessLate(time, now, before, target.seen);
+    const from = before && !isForgotten ? before.from : 0;
+    target.recovered = { from: Math.max(at.from, from), to: Math.max(at.to, before?.to ?? 0) };
+    target.seen = clock;
+    target.outages.succeed(at, moment);
     for (const dispatch of dispatches) {
       if (dispatch.object !== object || dispatch.class !== 'failure') continue;
       if (dispatch.fate !== 'must' || sent.has(dispatch)) continue;
@@ -233,19 +261,29 @@ export function createModel(settings: ModelSettings) {
     pass(ms: number) {
       clock += ms;
       // That an object has recovered may be forgotten as well.
-      if (Math.max(streams.size, healthy.size) <= settings.maxStreams) return;
+      for (const target of targets.values()) if (forgettable(target)) target.outages.doubt();
+      if (Math.max(streams.size, targets.size) <= settings.maxStreams) return;
       for (const dispatch of dispatches) {
         if (dispatch.fate === 'never' && !sent.has(dispatch)) dispatch.fate = 'may';
       }
     },
-    /** Whether a dispatch waits for its time. */
-    waits: () => githubUp && dispatches.some(each => each.notBefore > 0 && !sent.has(each)),
     /** Everything that was accepted so far has been sent or superseded. */
     settle() {
-      for (const dispatch of dispatches) sent.add(dispatch);
+      for (const dispatch of dispatches) {
+        if (dispatch.class === 'recovery' && !sent.has(dispatch))
+          dispatch.fate = recoveryFate(dispatch, receivedAt);
+        sent.add(dispatch);
+      }
+      for (const { outages } of targets.values()) outages.settle();
     },
     dispatcherKilled() {
-      for (const dispatch of dispatches) dispatch.mayRepeat ||= !sent.has(dispatch);
+      for (const dispatch of dispatches) {
+        dispatch.mayRepeat ||= !sent.has(dispatch);
+        dispatch.isInterrupted ||= !sent.has(dispatch);
+      }
+    },
+    redisKilled() {
+      for (const dispatch of dispatches) dispatch.isInterrupted ||= !sent.has(dispatch);
     },
     github(up: boolean) {
       githubUp = up;
@@ -258,25 +296,4 @@ const LATE_S = 120;
 
 function timeOf({ timestamp }: ControllerEvent, now: Span): Span {
   return timestamp === undefined || timestamp > now.from ? now : { from: timestamp, to: timestamp };
-}
-
-/** undefined where it cannot be told. */
-function isBefore(a: Span, b: Span): boolean | undefined {
-  if (a.to < b.from) return true;
-  return a.from >= b.to ? false : undefined;
-}
-
-function classOf({ reason, severity }: ControllerEvent): Class | undefined {
-  if (SUCCESSES.has(reason)) return severity === 'error' ? 'failure' : 'success';
-  if (!FAILURES.has(reason)) return undefined;
-  // A deletion reports the reason of the last condition, with severity info.
-  const informs = reason === 'DependencyNotReady' || reason === 'RollbackSucceeded';
-  return severity === 'info' && !informs ? undefined : 'failure';
-}
-
-function identityOf({ uid, message, metadata }: ControllerEvent, eventClass: Class): string {
-  const revision = metadata['revision'] ?? '';
-  const digest = /(?:^|@)(sha(?:1|256):[0-9a-f]+)$/.exec(revision)?.[1];
-  if (eventClass === 'failure') return digest ?? revision;
-  return digest === undefined ? `${uid} ${revision} ${message.split('\n', 1)[0]}` : `${uid} ${digest}`;
 }

@@ -26,8 +26,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the identity does not hold the cluster',
     file: 'libs/routing/identity.ts',
-    find: 'const object = [cluster, product,',
-    replace: 'const object = [product,',
+    find: 'return [cluster, product,',
+    replace: 'return [product,',
   },
   {
     name: 'only its claim remembers what was delivered',
@@ -74,7 +74,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an event that is overtaken counts',
     file: 'libs/queue/admit.lua',
-    find: "if not known and newest_time and at < newest_time then return { 'stale' } end",
+    find: "if not known and class ~= 'recovery' and newest_time and at < newest_time then return { 'stale' } end",
     replace: '',
   },
   {
@@ -89,7 +89,102 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "event.reason === 'DependencyNotReady' ? config.DEPENDENCY_GRACE : 0",
     replace: '0',
   },
+  {
+    name: 'an outage stays open although no failure of it was delivered',
+    file: 'libs/queue/outages.lua',
+    find: 'if outage and not outage.confirmed and not outage.tried then',
+    replace: 'if false then',
+  },
+  {
+    name: 'an outage opens when its failure is enqueued',
+    file: 'libs/queue/begin-failure.lua',
+    find: 'if success and success > time then',
+    replace: "if success and success > time then redis.call('HSET', key, dispatch, time .. ' confirmed')",
+  },
+  {
+    name: 'a success does not end an outage',
+    file: 'libs/queue/begin-failure.lua',
+    find: 'if not outage or (success and success > outage.since) then',
+    replace: 'if not outage then',
+  },
+  {
+    name: 'the identity of a recovery is its reason, not its outage',
+    file: 'libs/routing/identity.ts',
+    find: "identityOf(key, 'recovery', ['', [key.outageId]])",
+    replace: "identityOf(key, 'recovery', [key.event.reason, []])",
+  },
+  {
+    name: 'the identity of a recovery is its outage and its reason',
+    file: 'libs/routing/identity.ts',
+    find: "identityOf(key, 'recovery', ['', [key.outageId]])",
+    replace: "identityOf(key, 'recovery', [key.event.reason, [key.outageId]])",
+  },
+  {
+    name: 'a delivered failure does not confirm its outage',
+    file: 'libs/queue/outages.lua',
+    find: "if since then redis.call('HSET', key, id, since .. ' confirmed') end",
+    replace: '',
+  },
+  {
+    name: 'a recovery is sent although no failure was delivered',
+    file: 'apps/dispatcher/begin.ts',
+    find: "const isKnown = state === 'confirmed' ||",
+    replace: "const isKnown = state !== 'tried' ||",
+  },
+  {
+    name: 'a recovery does not wait for a failure that is under way',
+    file: 'apps/dispatcher/begin.ts',
+    find: "if (state === 'tried') return { kind: 'wait', dispatch };",
+    replace: "if (state === 'tried') return { kind: 'superseded' };",
+  },
+  {
+    name: 'a success in the same second is a recovery',
+    file: 'libs/queue/outages.lua',
+    find: 'outage.since < before and',
+    replace: 'outage.since <= before and',
+  },
+  {
+    name: 'a success in the same second ends the outage',
+    file: 'libs/queue/begin-failure.lua',
+    find: 'success > outage.since',
+    replace: 'success >= outage.since',
+  },
+  {
+    name: 'an outage is since its newest failure',
+    file: 'libs/queue/begin-failure.lua',
+    find: 'return { outage.id, outage.since }',
+    replace: 'return { outage.id, time }',
+  },
+  {
+    name: 'an outage lasts until its recovery arrives',
+    file: 'libs/queue/outages.ts',
+    find: 'duration_seconds: endedAt - since',
+    replace: 'duration_seconds: Math.floor(Date.now() / 1000) - since',
+  },
+  {
+    name: 'a recovery that is overtaken by a newer one is lost',
+    file: 'libs/queue/admit.lua',
+    find: "if not known and class ~= 'recovery' and newest_time",
+    replace: 'if not known and newest_time',
+  },
+  {
+    name: 'a success on an Alert for recoveries is not noted',
+    file: 'libs/queue/end-outage.lua',
+    find: 'local at = recovered(KEYS[1], KEYS[2], object, event_time(timestamp), prefix, memory, tonumber(max), tonumber(keep))',
+    replace: 'local at = event_time(timestamp)',
+  },
 ];
+
+/**
+ * A source with a fault in it.
+ * @throws where the source has changed so that the fault does not fit any more
+ */
+export function mutated(source: string, { name, file, find, replace }: Mutation): string {
+  if (source.split(find).length !== 2) {
+    throw new Error(`${name}: ${file} does not have the text to replace exactly once`);
+  }
+  return source.replace(find, () => replace);
+}
 
 /**
  * A copy of the project with one fault in it. Disposing it leaves nothing behind.
@@ -113,14 +208,11 @@ export async function mutatedTree(
     else await symlink(source, target);
   }
   const file = join(path, mutation.file);
-  const text = await readFile(file, 'utf8');
-  if (text.split(mutation.find).length !== 2) {
+  try {
+    await writeFile(file, mutated(await readFile(file, 'utf8'), mutation));
+  } catch (error) {
     await dispose[Symbol.asyncDispose]();
-    throw new Error(`${mutation.name}: ${mutation.file} does not have the text to replace exactly once`);
+    throw error;
   }
-  await writeFile(
-    file,
-    text.replace(mutation.find, () => mutation.replace),
-  );
   return dispose;
 }

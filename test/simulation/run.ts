@@ -1,14 +1,8 @@
 import type { ControllableRedis } from '@flux-dispatch/testbed/test-redis';
+import { compareDeliveries, type Difference, receipts } from './deliveries.ts';
 import { createModel, type Outcome } from './model.ts';
 import type { History, Mood, Post } from './steps.ts';
 import { LIMITS, startWorld } from './world.ts';
-
-/** What happened otherwise than the model says. */
-export interface Difference {
-  /** The object whose life it is in. */
-  readonly object: string;
-  readonly what: string;
-}
 
 export interface Report {
   readonly differences: readonly Difference[];
@@ -19,26 +13,27 @@ export interface Report {
 /** Runs a history against the real processes and holds what they do against the model. */
 export async function runHistory(redis: ControllableRedis, { settings, steps }: History): Promise<Report> {
   await using world = await startWorld(redis, settings);
-  const model = createModel({ ...LIMITS, maxStreams: settings.DEDUP_MAX_ENTRIES });
+  const receivedAt = receipts(world.github.dispatches);
+  const model = createModel({ ...LIMITS, maxStreams: settings.DEDUP_MAX_ENTRIES }, receivedAt);
   const differences: Difference[] = [];
   let posts = 0;
 
   async function post(step: Post): Promise<void> {
     const sentAt = Date.now();
     const { answer, certain } = await world.post(step);
+    const answeredAt = Date.now();
     posts++;
     const { outcome, dispatch_id, dispatches } = answer.body;
     const repos = (step.event.metadata['dispatch_repo'] ?? '').split(',').map(repo => repo.trim());
     for (const repo of repos) {
       const own = dispatches?.find(each => each.repo === repo) ?? { outcome, dispatch_id };
-      const now = { from: Math.floor(sentAt / 1000), to: Math.floor(Date.now() / 1000) };
-      const arrival = { event: step.event, repo, now };
+      const arrival = { event: step.event, repo, sentAt, answeredAt };
       const given = own.outcome as Outcome;
       const possible = model.expect(arrival);
       // Of several tries, the one that was taken may have had no answer. Then the last answer names a new dispatch.
       const isRepeat = given === 'duplicate' || given === 'rate_limited';
       const counted = !certain && isRepeat && !model.knows(own.dispatch_id) ? 'enqueued' : given;
-      model.apply(arrival, counted, own.dispatch_id, sentAt);
+      model.apply(arrival, counted, own.dispatch_id);
       if (possible.includes(counted)) continue;
       const { reason, timestamp, message, metadata } = step.event;
       const about = `${reason} ${metadata['revision'] ?? ''} at ${timestamp} through ${metadata['dispatch_event']} → ${repo} (${message.slice(0, 80)})`;
@@ -80,7 +75,7 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
     await restart;
     if (part.kind === 'pass') {
       // What waits for seconds does not wait for hours.
-      if (model.waits()) await settle();
+      await settle();
       await world.pass(part.ms);
       model.pass(part.ms);
     } else if (part.kind === 'settle') {
@@ -88,7 +83,7 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
     } else if (part.kind === 'github') {
       setGitHub(part.mood);
     } else if (part.kind === 'redis') {
-      restart = world.restartRedis();
+      restart = world.restartRedis().then(() => model.redisKilled());
     } else {
       restart = stop(part.app, part.signal);
     }
@@ -99,23 +94,7 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
   setGitHub('well');
   await settle();
 
-  const received = Map.groupBy(
-    world.github.dispatches,
-    ({ client_payload }) => client_payload['dispatch_id'],
-  );
-  for (const { dispatchId, what, object, fate, mayRepeat } of model.dispatches) {
-    const times = received.get(dispatchId)?.length ?? 0;
-    received.delete(dispatchId);
-    const name = object.split('|')[4] ?? '';
-    if (fate === 'must' && times === 0) differences.push({ object: name, what: `${what}: never sent` });
-    if (fate === 'never' && times > 0)
-      differences.push({ object: name, what: `${what}: sent, though its object had recovered` });
-    if (times > (mayRepeat ? 2 : 1)) differences.push({ object: name, what: `${what}: sent ${times} times` });
-  }
-  for (const [id, [dispatch]] of received) {
-    const name = String(dispatch?.client_payload['kustomization_name']);
-    differences.push({ object: name, what: `dispatch ${id} (${name}) was sent, and never accepted` });
-  }
+  differences.push(...compareDeliveries(model.dispatches, world.github.dispatches, receivedAt));
   return { differences, posts, dispatches: model.dispatches.length };
 }
 

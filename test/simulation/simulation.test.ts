@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { acquireRedis } from '@flux-dispatch/testbed/redis';
 import { expect, inject, test } from 'vitest';
 import { createHistory } from './history.ts';
+import { MUTATIONS, mutated } from './mutations.ts';
 import { runHistory } from './run.ts';
 
 // More of them: npm run simulate -- --seeds 200
@@ -20,3 +23,8 @@ test.each([7])(
     expect(dispatches).toBeGreaterThan(10);
   },
 );
+
+test.each(MUTATIONS)('a fault can be put into the sources: $name', async mutation => {
+  const source = await readFile(join(import.meta.dirname, '../..', mutation.file), 'utf8');
+  expect(mutated(source, mutation)).not.toBe(source);
+});

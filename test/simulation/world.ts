@@ -59,7 +59,7 @@ export async function startWorld(server: ControllableRedis, settings: Settings):
   const system: System = stack.use(
     await startSystem({
       ...{ redisUrl, githubUrl: github.url, credentials, prefix, ingests: 0, dispatchers: 0 },
-      env: { DISPATCH_RATE: 'off', QUEUE_TIMEOUT: '10s', DISPATCH_TIMEOUT: '20s' },
+      env: { DISPATCH_RATE: 'off', QUEUE_TIMEOUT: '10s', DISPATCH_TIMEOUT: '20s', RUN_RECEIPTS: 'off' },
     }),
   );
   const clock = (seconds: number) => ({ NODE_OPTIONS: `--import ${CLOCK}`, SIMULATED_CLOCK_S: `${seconds}` });

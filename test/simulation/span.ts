@@ -1,0 +1,11 @@
+/** A time in seconds. That of an arrival is only known to lie between the post and its answer. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** undefined where it cannot be told. */
+export function isBefore(a: Span, b: Span): boolean | undefined {
+  if (a.to < b.from) return true;
+  return a.from >= b.to ? false : undefined;
+}
