@@ -129,7 +129,7 @@ export function createDispatcherMetrics(
     }),
     superseded: new Counter({
       name: 'flux_dispatch_superseded_total',
-      help: 'Failures that were not sent, because the object has recovered since.',
+      help: 'Failures that were not sent because the object has recovered since, and recoveries of outages that GitHub never heard of.',
       registers,
     }),
     deadLetters: new Counter({

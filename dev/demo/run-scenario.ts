@@ -72,6 +72,18 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRes
     )) && (await inTime('the workflow runs have ended', haveEnded, ENDED_WITHIN_MS))
   );
 
+  // What the team sees on its Alert when Flux reports a deployment again that no workflow has run for.
+  for (const { event, answer } of [...sent]) {
+    if (event.expected.run !== 'none' || !ends.has(answer.body.dispatch_id ?? '')) continue;
+    const expected = { status: 422, outcome: 'no_run', run: undefined };
+    const repeat = {
+      title: 'The same, reconciled again: the team sees why on its Alert',
+      body: event.body,
+      expected,
+    };
+    sent.push({ event: repeat, answer: await postEvent(eventsUrl, event.body, token) });
+  }
+
   const dispatches = await listDispatches();
   const results = sent.map(({ event, answer }) => compare(event, answer, dispatches, ends));
   const succeeded = results.every(({ asExpected }) => asExpected) && dispatches.length === expected;

@@ -226,6 +226,8 @@ export async function startGitHubStub({
   const closing = new AbortController();
   const stub = createGitHubStub({ ...options, closing: closing.signal });
   const server = createServer(stub.app.callback()).listen(port, host);
+  // A client on a busy machine may use a connection again that it has left for some seconds.
+  server.keepAliveTimeout = 65_000;
   await once(server, 'listening');
 
   const { address, family, port: bound } = server.address() as AddressInfo;
