@@ -38,7 +38,7 @@ export async function startReceiptSystem(
   const system = stack.use(
     await startSystem({
       ...{ redisUrl, githubUrl: github.url, credentials, dispatchers },
-      env: { ...UNHURRIED, RUN_START_TIMEOUT: '2s', ...env },
+      env: { ...UNHURRIED, RUN_START_TIMEOUT: '1s', ...env },
     }),
   );
   const queues = stack.use(openQueues(redisUrl, system.prefix));

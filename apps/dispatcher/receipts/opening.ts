@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { newReceipt, type Receipt } from '@flux-dispatch/queue/receipt';
 import type { UnopenedReceipts } from '@flux-dispatch/queue/unopened-receipts';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -12,6 +13,8 @@ export interface OpeningDependencies {
   readonly worker: Pick<Worker, 'pause' | 'resume'>;
   /** The clock that all processes share, in milliseconds since the epoch. */
   readonly redisTime: () => Promise<number>;
+  /** The share of the time since the last call in which this process was busy, from 0 to 1. */
+  readonly utilization: () => number;
   readonly log: Pick<Logger, 'debug'>;
   readonly config: ReceiptTimes & {
     /** Milliseconds. */
@@ -31,17 +34,12 @@ const LONGEST_MS = 30_000;
  * stand back: neither are they opened nor looked at. Another replica may have time.
  */
 export function startOpening(dependencies: OpeningDependencies): AsyncDisposable {
-  const { unopened, queue, worker, log } = dependencies;
-  let before = performance.eventLoopUtilization();
+  const { unopened, queue, worker, utilization, log } = dependencies;
   let busySince: number | undefined;
 
   function isBusy(): boolean {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
-    busySince = utilization > BUSY ? (busySince ?? Date.now()) : undefined;
-    if (busySince === undefined) return false;
-    if (Date.now() - busySince < LONGEST_MS) return true;
+    busySince = utilization() > BUSY ? (busySince ?? Date.now()) : undefined;
+    if (busySince === undefined || Date.now() - busySince < LONGEST_MS) return busySince !== undefined;
     busySince = undefined;
     return false;
   }
@@ -65,7 +63,7 @@ export function startOpening(dependencies: OpeningDependencies): AsyncDisposable
         worker.resume();
         await open().catch(err => log.debug({ err }, 'Receipts could not be opened'));
       }
-      await pauseFor(EVERY_MS, stopped.signal);
+      await delay(EVERY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
   }
 
@@ -93,10 +91,13 @@ export function startOpening(dependencies: OpeningDependencies): AsyncDisposable
 
 type Unopened = Awaited<ReturnType<UnopenedReceipts['some']>>[number];
 
-/** Resolves after so many milliseconds, or at once when the signal is aborted. */
-function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => [clearTimeout(timer), resolve()], { once: true });
-  });
+/** Measures how busy the event loop of this process is, from one call to the next. */
+export function eventLoopUtilization(): () => number {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
+  };
 }

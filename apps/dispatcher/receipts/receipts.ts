@@ -18,7 +18,7 @@ import { stopWorker } from '../worker.ts';
 import { createDiagnose } from './diagnosis.ts';
 import { createFeedback } from './feedback.ts';
 import { createListings, type SharedAnswer } from './listings.ts';
-import { startOpening } from './opening.ts';
+import { eventLoopUtilization, startOpening } from './opening.ts';
 import type { Readers } from './readers.ts';
 import { createReceiptProcessor } from './receipt-processor.ts';
 import { startReceiptWorker } from './receipt-worker.ts';
@@ -92,7 +92,12 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
       const worker = startReceiptWorker(redis, prefix, processor, log);
       started.adopt(worker, each => stopWorker(each, redis));
       const unopened = openUnopenedReceipts(redis, prefix);
-      started.use(startOpening({ unopened, queue, worker, redisTime: time, log, config }));
+      started.use(
+        startOpening({
+          ...{ unopened, queue, worker, redisTime: time, log, config },
+          utilization: eventLoopUtilization(),
+        }),
+      );
       return started;
     },
   };
