@@ -7,7 +7,7 @@ import { isConnectionError } from '@flux-dispatch/queue/connection-error';
 import type { DeadLetters } from '@flux-dispatch/queue/dead-letter';
 import { type Dispatch, parseDispatch } from '@flux-dispatch/queue/dispatch';
 import type { PaceGate } from '@flux-dispatch/queue/limiter';
-import type { Outages } from '@flux-dispatch/queue/outages';
+import type { EndedAttempt, Outages } from '@flux-dispatch/queue/outages';
 import { GaveUpWaiting } from '@flux-dispatch/queue/patience';
 import { refusalOf } from '@flux-dispatch/queue/refusals';
 import type { Logger } from '@flux-dispatch/runtime/log';
@@ -100,9 +100,9 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     if (job.stalledCounter > 0) await dependencies.forgetStalls(id);
   }
 
-  /** GitHub has not accepted it: if it is a failure, no recovery is to wait for it. */
-  async function standBack({ dispatch, job }: Attempt): Promise<void> {
-    if (dispatch.class === 'failure') await outages.endAttempt(dispatch, job.token ?? '');
+  /** GitHub has not accepted it, as far as is known: if it is a failure, no recovery is to wait for it. */
+  async function standBack({ dispatch, job }: Attempt, ended: EndedAttempt): Promise<void> {
+    if (dispatch.class === 'failure') await outages.endAttempt(dispatch, job.token ?? '', ended);
   }
 
   async function retry(
@@ -136,13 +136,13 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
         return deadLetters.removeOwnAndOlder(dispatch);
 
       case 'pause':
-        await standBack(attempt);
+        await standBack(attempt, 'again');
         await endAttempt(attempt);
         report(attempt, { outcome: 'rate_limited', message: verdict.message });
         throw new RateLimitError();
 
       case 'retry':
-        await standBack(attempt);
+        await standBack(attempt, verdict.isDoubtful ? 'doubtful' : 'again');
         return retry(attempt, verdict);
 
       case 'dead': {
@@ -199,6 +199,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
       return giveUp(attempt, notAllowed(dispatch));
     }
     if (!github) {
+      await standBack(attempt, 'never');
       await claims.settleDelivered(id, dispatch);
       return report(attempt, { outcome: 'dry_run' });
     }
@@ -206,7 +207,7 @@ export function createProcessor(dependencies: ProcessorDependencies): (job: Take
     const startedAt = now();
     const verdict = await github.attempt(begun.dispatch, async () => (await pace()) === 0);
     if (verdict === 'held') {
-      await standBack(attempt);
+      await standBack(attempt, 'again');
       // Back to its place in the queue, which is held until the next call may go.
       throw new RateLimitError();
     }

@@ -54,7 +54,6 @@ describe('what becomes of the dispatch', () => {
   });
 
   test.each<[ApiResult, string, string]>([
-    [{ kind: 'timeout', call: 'dispatch' }, 'timeout', 'GitHub did not answer in time (dispatch)'],
     [{ kind: 'timeout', call: 'token' }, 'timeout', 'GitHub did not answer in time (token)'],
     [
       { kind: 'network', call: 'installation', message: 'ECONNREFUSED' },
@@ -64,6 +63,19 @@ describe('what becomes of the dispatch', () => {
     [{ kind: 'key', message: 'does not exist' }, 'auth', 'GITHUB_PRIVATE_KEY_PATH does not exist'],
   ])('no answer: %j', (result, code, message) => {
     expect(classify(result, REPO, NOW)).toEqual({ kind: 'retry', code, message });
+  });
+
+  test.each<[ApiResult, boolean]>([
+    [{ kind: 'timeout', call: 'dispatch' }, true],
+    [{ kind: 'timeout', call: 'token' }, false],
+    [{ kind: 'network', call: 'dispatch', message: 'read ECONNRESET' }, true],
+    [{ kind: 'network', call: 'dispatch', message: 'other side closed' }, true],
+    [{ kind: 'network', call: 'token', message: 'read ECONNRESET' }, false],
+    [{ kind: 'network', call: 'dispatch', message: 'connect ECONNREFUSED 127.0.0.1:1' }, false],
+    [{ kind: 'network', call: 'dispatch', message: 'getaddrinfo ENOTFOUND api.github.com' }, false],
+  ])('GitHub may have the dispatch after %j: %s', (result, isDoubtful) => {
+    expect(classify(result, REPO, NOW)).toMatchObject({ kind: 'retry', ...(isDoubtful && { isDoubtful }) });
+    expect('isDoubtful' in classify(result, REPO, NOW)).toBe(isDoubtful);
   });
 });
 

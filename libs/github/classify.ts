@@ -10,11 +10,19 @@ import type { Verdict } from './verdict.ts';
 export function classify(result: ApiResult, repo: string, now: number): Verdict {
   switch (result.kind) {
     case 'timeout':
-      return unanswered('timeout', `GitHub did not answer in time (${result.call})`);
+      return unanswered(
+        'timeout',
+        `GitHub did not answer in time (${result.call})`,
+        result.call === 'dispatch',
+      );
     case 'network':
-      return unanswered('network', `GitHub cannot be reached: ${result.message}`);
+      return unanswered(
+        'network',
+        `GitHub cannot be reached: ${result.message}`,
+        result.call === 'dispatch' && BROKEN_OFF.test(result.message),
+      );
     case 'key':
-      return unanswered('auth', `GITHUB_PRIVATE_KEY_PATH ${result.message}`);
+      return unanswered('auth', `GITHUB_PRIVATE_KEY_PATH ${result.message}`, false);
     case 'moved':
       return moved(repo, result.owner);
     case 'response':
@@ -24,8 +32,11 @@ export function classify(result: ApiResult, repo: string, now: number): Verdict 
   }
 }
 
-function unanswered(code: 'timeout' | 'network' | 'auth', message: string): Verdict {
-  return { kind: 'retry', code, message };
+// What Node says of a connection that broke once there was one.
+const BROKEN_OFF = /ECONNRESET|EPIPE|other side closed|socket hang up|terminated/i;
+
+function unanswered(code: 'timeout' | 'network' | 'auth', message: string, isDoubtful: boolean): Verdict {
+  return { kind: 'retry', code, message, ...(isDoubtful && { isDoubtful }) };
 }
 
 function moved(repo: string, owner: string): Verdict {

@@ -32,6 +32,8 @@ export type Verdict =
       readonly kind: 'retry';
       readonly code: ErrorCode;
       readonly message: string;
+      /** Whether GitHub may have accepted the dispatch all the same: it was sent, and no answer came. */
+      readonly isDoubtful?: boolean;
       /** Of an error that our own code did not expect: where it was thrown. */
       readonly stack?: string | undefined;
     })

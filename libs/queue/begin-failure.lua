@@ -12,7 +12,7 @@ time, memory, max, keep = tonumber(time), tonumber(memory), tonumber(max), tonum
 -- The worker of that attempt died in it, and GitHub may have the failure. The same token is the same attempt, whose answer from
 -- here was lost.
 local tried, by = attempt_at(key, dispatch)
-if tried and by ~= token then confirm_outage(key, tried) end
+if tried and by ~= token and by ~= WAITS then confirm_outage(key, tried) end
 
 local success = tonumber(redis.call('HGET', healthy, object))
 if success and success > time then
@@ -20,19 +20,21 @@ if success and success > time then
   return
 end
 
+-- Its outage is the same over every attempt: GitHub may have it from an earlier one.
+local outages = read_outages(key)
+local outage = tried and outages[tried] or newest_outage(outages, math.huge)
+local is_over = outage and outage.id ~= tried and success and success > outage.since
 -- An attempt from long ago may still be under way in an older outage, so a few of them are remembered.
 local MAX_OUTAGES = 8
-local outages = read_outages(key)
-local outage = newest_outage(outages, math.huge)
-if not outage or (success and success > outage.since) then
+if not outage or is_over then
   outage = { id = dispatch, since = time }
   redis.call('HSET', key, outage.id, time)
   local ids = {}
   for id in pairs(outages) do ids[#ids + 1] = id end
   table.sort(ids, function(a, b) return outages[a].since > outages[b].since end)
-  for i = MAX_OUTAGES, #ids do redis.call('HDEL', key, ids[i]) end
+  for i = MAX_OUTAGES, #ids do drop_outage(key, ids[i]) end
 end
-redis.call('HSET', key, TRYING .. dispatch, outage.id .. ' ' .. token)
+redis.call('HSET', key, TRIED .. dispatch, outage.id .. ' ' .. token)
 redis.call('PEXPIRE', key, memory)
 redis.call('ZADD', objects, now, object)
 forget_objects(healthy, objects, prefix, memory, max, keep)

@@ -126,8 +126,8 @@ type AdmitReply =
 
 export function createClaims(redis: Redis, prefix: string): Claims {
   const keys = claimKeys(prefix);
-  const admitOne = defineScript<AdmitReply>(redis, 'memory.lua', 'turns.lua', 'admit.lua');
-  const recoverOne = defineScript<null>(redis, 'memory.lua', 'recover.lua');
+  const admitOne = defineScript<AdmitReply>(redis, 'outages.lua', 'memory.lua', 'turns.lua', 'admit.lua');
+  const recoverOne = defineScript<null>(redis, 'outages.lua', 'memory.lua', 'recover.lua');
   const settleClaim = defineScript<number>(redis, 'outages.lua', 'settle.lua');
   const findHolder = defineScript<[id: string, state: Holder['state']] | null>(
     redis,

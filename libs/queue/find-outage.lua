@@ -5,4 +5,5 @@
 
 local outage = read_outages(KEYS[1])[ARGV[1]]
 if not outage then return 'gone' end
-return outage.tried and 'tried' or 'confirmed'
+if outage.under_way then return 'tried' end
+return outage.confirmed and 'confirmed' or 'gone'

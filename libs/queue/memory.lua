@@ -1,4 +1,4 @@
--- Goes before the scripts that remember streams or objects.
+-- Goes before the scripts that remember streams or objects, after outages.lua.
 
 -- One clock for all replicas.
 local clock = redis.call('TIME')
@@ -47,6 +47,7 @@ local function recovered(healthy, objects, object, at, prefix, memory, max, keep
   local newest = tonumber(redis.call('HGET', healthy, object))
   at = unless_late(at, newest)
   if not newest or newest < at then redis.call('HSET', healthy, object, at) end
+  note_success(prefix .. object, at)
   redis.call('ZADD', objects, now, object)
   forget_objects(healthy, objects, prefix, memory, max, keep)
   return at

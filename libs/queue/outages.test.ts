@@ -5,7 +5,7 @@ import { testDispatch } from '../../test/support/a-dispatch.ts';
 import { createClaims, type Memory } from './claims.ts';
 import type { Dispatch, Outage } from './dispatch.ts';
 import { claimKeys } from './keys.ts';
-import { createOutages } from './outages.ts';
+import { createOutages, type EndedAttempt } from './outages.ts';
 import { connectPatient } from './redis.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
@@ -34,7 +34,8 @@ function open(memory = MEMORY) {
       testDispatch({
         ...{ class: 'failure', object_id: object, event_time: START + second, outage_memory },
       }),
-    retry: (dispatch: Dispatch, token = 'token') => outages.endAttempt(dispatch, token),
+    retry: (dispatch: Dispatch, token = 'token', ended: EndedAttempt = 'again') =>
+      outages.endAttempt(dispatch, token, ended),
     deliver: (dispatch: Dispatch) => claims.settleDelivered(idOf(dispatch), dispatch),
     die: (dispatch: Dispatch) =>
       claims.settleDead(idOf(dispatch), dispatch.dedup_id, { cooldownMs: 0, failureOf: dispatch.object_id }),
@@ -93,7 +94,7 @@ describe('a failure', () => {
 
   test.each<[string, (o: ReturnType<typeof open>, dispatch: Dispatch) => Promise<unknown>]>([
     ['that dies', (o, dispatch) => o.die(dispatch)],
-    ['that is tried again later', (o, dispatch) => o.retry(dispatch)],
+    ['that is not sent at all', (o, dispatch) => o.retry(dispatch, 'token', 'never')],
     ['that is superseded', (o, dispatch) => o.succeed(20).then(() => o.begin(dispatch))],
   ])('%s leaves no outage that nobody has heard of', async (_, end) => {
     await using o = open();
@@ -105,6 +106,43 @@ describe('a failure', () => {
     expect(await o.recover(30)).toBeUndefined();
     const next = o.fail(40);
     expect(await o.begin(next)).toEqual({ id: idOf(next), since: at(40) });
+  });
+
+  test('that waits for its next attempt keeps its outage, which others join', async () => {
+    await using o = open();
+    const [first, other] = [o.fail(10), o.fail(20)];
+    const outage = await o.begin(first, 'one');
+    await o.retry(first, 'one', 'again');
+    expect(await o.state(idOf(first))).toBe('gone');
+    expect(await o.delivered(other)).toEqual(outage);
+    expect(await o.begin(first, 'two')).toEqual(outage);
+    await o.retry(first, 'two', 'again');
+    // What only waits now is superseded, so that nothing is left to wait for.
+    expect(await o.recover(30)).toMatchObject({
+      outage: { id: idOf(first), since: at(10) },
+      confirmed: true,
+    });
+    expect(await o.begin(first, 'three')).toBeUndefined();
+  });
+
+  test('that only waits is no reason for a recovery', async () => {
+    await using o = open();
+    const first = o.fail(10);
+    await o.begin(first, 'one');
+    await o.retry(first, 'one', 'again');
+    expect(await o.recover(30)).toBeUndefined();
+    expect(await o.begin(first, 'two')).toBeUndefined();
+    expect(await o.begin(o.fail(40))).toMatchObject({ since: at(40) });
+  });
+
+  test('that GitHub may have although it did not answer has its recovery', async () => {
+    await using o = open();
+    const first = o.fail(10);
+    const outage = await o.begin(first, 'one');
+    await o.retry(first, 'one', 'doubtful');
+    expect(await o.recover(30)).toMatchObject({ outage: { ...outage, duration_seconds: 20 } });
+    expect(await o.begin(first, 'two')).toBeUndefined();
+    expect(await o.state(idOf(first))).toBe('confirmed');
   });
 
   test('that dies, of an outage that was delivered, leaves it as it is', async () => {
@@ -180,7 +218,15 @@ describe('a success for an Alert that takes recoveries', () => {
     for (const second of [9, 10]) expect(await o.recover(second)).toBeUndefined();
     const outage = { id: idOf(first), since: at(10), duration_seconds: 90 };
     expect(await o.recover(100)).toEqual({ outage, endedAt: START + 100, confirmed: true });
-    expect(await o.recover(160)).toMatchObject({ outage: { ...outage, duration_seconds: 150 } });
+    expect(await o.recover(160)).toMatchObject({ outage, endedAt: START + 160 });
+  });
+
+  test('lasted until the first success after it, whichever Alert took that', async () => {
+    await using o = open();
+    await o.delivered(o.fail(10));
+    await o.succeed(70);
+    await o.succeed(40);
+    expect(await o.recover(100)).toMatchObject({ outage: { duration_seconds: 30 } });
   });
 
   test('re-arms failures as any other success does', async () => {
@@ -233,7 +279,8 @@ describe('memory', () => {
       await o.succeed(n * 10 - 5);
       await o.delivered(o.fail(n * 10));
     }
-    expect(await o.redis.hlen(o.keys.outages(stuck.object_id))).toBe(9);
+    // And when all but the newest ended.
+    expect(await o.redis.hlen(o.keys.outages(stuck.object_id))).toBe(9 + 7);
     expect((await o.recover(135))?.outage.since).toBe(at(130));
     expect(await o.recover(125)).toBeUndefined();
   });

@@ -14,8 +14,8 @@ export interface Outages {
    * @returns its outage; undefined where its object has recovered since, so that it is not to be sent
    */
   beginAttempt(dispatch: Dispatch, token: string): Promise<Outage | undefined>;
-  /** Ends an attempt that GitHub has not accepted, and that is made again later. */
-  endAttempt(dispatch: Dispatch, token: string): Promise<void>;
+  /** Ends an attempt that GitHub has not accepted, as far as is known. */
+  endAttempt(dispatch: Dispatch, token: string, ended: EndedAttempt): Promise<void>;
   /** What has become of the outage that this is the recovery from. */
   stateOf(recovery: Dispatch): Promise<OutageState>;
   /**
@@ -29,16 +29,21 @@ export interface Outages {
   ): Promise<(EndedOutage | undefined)[]>;
 }
 
+/** `again`: it is made again later. `doubtful`: that too, and GitHub may have the failure. `never`: the failure is not sent. */
+export type EndedAttempt = 'again' | 'doubtful' | 'never';
+
 /** `tried`: an attempt at a failure of it is under way. `gone`: none was ever delivered, or it was long ago. */
 export type OutageState = 'tried' | 'confirmed' | 'gone';
 
 export interface EndedOutage {
   readonly outage: Outage;
-  /** When it ended, in seconds since the epoch. */
+  /** The time of the success that was reported, in seconds since the epoch. Another may have ended the outage before. */
   readonly endedAt: number;
   /** Whether a failure of it is known to be delivered. Otherwise one is on its way. */
   readonly confirmed: boolean;
 }
+
+type EndReply = [id: string, since: number, at: number, confirmed: 0 | 1, firstSuccess: number];
 
 // For what an ingest queued that did not say yet: the defaults of its configuration.
 const DEFAULT_MEMORY = { ttl_ms: 30 * 86_400_000, max_entries: 100_000, keep_ms: 2 * 3_600_000 };
@@ -47,18 +52,13 @@ export function createOutages(redis: ScriptConnection, prefix: string): Outages 
   const keys = claimKeys(prefix);
   const begin = defineScript<[id: string, since: number] | null>(
     redis,
-    'memory.lua',
     'outages.lua',
+    'memory.lua',
     'begin-failure.lua',
   );
   const endAttempt = defineScript<null>(redis, 'outages.lua', 'end-attempt.lua');
   const find = defineScript<OutageState>(redis, 'outages.lua', 'find-outage.lua');
-  const endOutage = defineScript<[id: string, since: number, endedAt: number, confirmed: 0 | 1] | null>(
-    redis,
-    'memory.lua',
-    'outages.lua',
-    'end-outage.lua',
-  );
+  const endOutage = defineScript<EndReply | null>(redis, 'outages.lua', 'memory.lua', 'end-outage.lua');
 
   return {
     async beginAttempt({ object_id, payload, event_time, outage_memory = DEFAULT_MEMORY }, token) {
@@ -70,8 +70,8 @@ export function createOutages(redis: ScriptConnection, prefix: string): Outages 
       );
       return begun === null ? undefined : { id: begun[0], since: timestampOf(begun[1]) };
     },
-    async endAttempt({ object_id, payload }, token) {
-      await endAttempt([keys.outages(object_id)], [payload.dispatch_id, token]);
+    async endAttempt({ object_id, payload }, token, ended) {
+      await endAttempt([keys.outages(object_id)], [payload.dispatch_id, token, ended]);
     },
     stateOf: ({ object_id, payload }) => find([keys.outages(object_id)], [payload.flux.outage?.id ?? '']),
     end(objectIds, eventTime, { DEDUP_TTL, DEDUP_MAX_ENTRIES, DEDUP_KEEP }) {
@@ -82,9 +82,9 @@ export function createOutages(redis: ScriptConnection, prefix: string): Outages 
           [object, ...values],
         );
         if (reply === null) return undefined;
-        const [id, since, endedAt, confirmed] = reply;
-        const outage = { id, since: timestampOf(since), duration_seconds: endedAt - since };
-        return { outage, endedAt, confirmed: confirmed === 1 };
+        const [id, since, at, confirmed, firstSuccess] = reply;
+        const outage = { id, since: timestampOf(since), duration_seconds: firstSuccess - since };
+        return { outage, endedAt: at, confirmed: confirmed === 1 };
       });
       return Promise.all(ended);
     },

@@ -12,8 +12,6 @@ interface Delivered {
   readonly attempt: number;
   /** Something had broken by then that had hold of a failure, so that it may have been at GitHub although it seems not. */
   readonly isDoubtful: boolean;
-  /** The answer was lost, so that it counts as not sent until it is sent again. */
-  readonly isLost: boolean;
   /** Of a recovery: it had waited as long as it does for a failure that is under way. */
   readonly hasWaited: boolean;
 }
@@ -30,13 +28,15 @@ interface Success {
 }
 
 /** An attempt at a failure or a recovery, from its request to GitHub on. */
-export type OutageAttempt = Omit<Delivered, 'isDoubtful' | 'isLost'>;
+export type OutageAttempt = Omit<Delivered, 'isDoubtful'>;
 
 /** The reference for outages: what GitHub has got of them, and what ingest has said of each success. */
 export function createOutageModel(isDoubtful: () => boolean) {
   const failures: Delivered[] = [];
   const recoveries: Delivered[] = [];
   const successes: Success[] = [];
+  /** Of which GitHub may have a failure, for all that the dispatcher knows. */
+  const doubtful = new Set<string>();
   const wrong: string[] = [];
   const underWay = new Set<OutageAttempt>();
   let healthy = 0;
@@ -64,13 +64,22 @@ export function createOutageModel(isDoubtful: () => boolean) {
       if (reasonClass === 'failure') underWay.add(attempt);
       return attempt;
     },
+    /** GitHub has refused it, and the dispatcher does not know. */
+    lost(attempt: OutageAttempt) {
+      underWay.delete(attempt);
+      doubtful.add(attempt.outage);
+    },
     /** GitHub has answered, although the dispatcher may not know of it. */
-    answered(reasonClass: Dispatch['class'], attempt: OutageAttempt, isAccepted: boolean, isLost: boolean) {
+    answered(reasonClass: Dispatch['class'], attempt: OutageAttempt, isAccepted: boolean) {
       underWay.delete(attempt);
       if (!isAccepted) return;
-      const delivered = { ...attempt, isDoubtful: isDoubtful(), isLost };
+      const delivered = { ...attempt, isDoubtful: isDoubtful() };
       const { outage, id } = attempt;
       if (reasonClass === 'failure') {
+        const before = failures.find(each => each.id === id);
+        if (before && before.outage !== outage && !delivered.isDoubtful) {
+          wrong.push(`${id} was sent as of the outages ${before.outage} and ${outage}`);
+        }
         failures.push(delivered);
         const over = recoveries.find(each => each.outage === outage);
         if (over && !over.hasWaited && !delivered.isDoubtful) {
@@ -79,7 +88,7 @@ export function createOutageModel(isDoubtful: () => boolean) {
         return;
       }
       recoveries.push(delivered);
-      const isKnown = failures.some(each => each.outage === outage);
+      const isKnown = failures.some(each => each.outage === outage) || doubtful.has(outage);
       if (!isKnown && !delivered.hasWaited && !delivered.isDoubtful) {
         wrong.push(`${id} was sent, and no failure of its outage ${outage}`);
       }
@@ -87,7 +96,7 @@ export function createOutageModel(isDoubtful: () => boolean) {
     /** Ingest has noted a success at the Alert of recoveries. */
     looked(at: number, outage: string | undefined) {
       healthy = Math.max(healthy, at);
-      const before = failures.filter(({ since, isLost }) => since < at && !isLost);
+      const before = failures.filter(({ since }) => since < at);
       const expected = before.toSorted((a, b) => b.since - a.since)[0];
       const tried = [...underWay].filter(({ since }) => since < at);
       successes.push({ at, outage, expected, underWay: tried, isDoubtful: isDoubtful() });
@@ -95,8 +104,7 @@ export function createOutageModel(isDoubtful: () => boolean) {
 
     /** Once all has come to rest. @param isExcused whether a recovery was given up by an operator, or its event did not get through */
     wrong(isExcused: (outage: string) => boolean): readonly string[] {
-      const known = failures.filter(({ isLost }) => !isLost);
-      const inOrder = known.toSorted((a, b) => a.attempt - b.attempt);
+      const inOrder = failures.toSorted((a, b) => a.attempt - b.attempt);
       for (const [index, failure] of inOrder.entries()) {
         const before = inOrder[index - 1];
         if (!before || failure.isDoubtful) continue;
@@ -106,14 +114,14 @@ export function createOutageModel(isDoubtful: () => boolean) {
           wrong.push(`${before.id} and ${failure.id} are of ${one}: ${before.outage}, ${failure.outage}`);
         }
       }
-      const wasDelivered = (tried: OutageAttempt) => known.some(each => each.attempt === tried.attempt);
+      const wasDelivered = (tried: OutageAttempt) => failures.some(each => each.attempt === tried.attempt);
       for (const { at, outage, expected, underWay, isDoubtful } of successes) {
         const missed = expected ?? underWay.find(wasDelivered);
         if (missed && outage === undefined && !isDoubtful) {
           wrong.push(`The success at ${at} has ended no outage, although ${missed.id} was delivered`);
         }
         if (outage === undefined) continue;
-        const failure = known.find(each => each.outage === outage);
+        const failure = failures.find(each => each.outage === outage);
         const isRecovered = recoveries.some(each => each.outage === outage);
         if (failure && !isRecovered && !isExcused(outage)) wrong.push(`The outage ${outage} has no recovery`);
         if (failure && failure.since >= at)

@@ -130,21 +130,22 @@ export async function openWorld(redisUrl: string): Promise<World> {
     if (!work) throw new Error('A dispatch was sent outside of any work');
     const outageAttempt = state.outages.attempt(dispatch, state.now - dispatch.accepted_at > 300 * SECOND_MS);
     const { promise, resolve } = Promise.withResolvers<ApiResult>();
-    const unreachable = () => resolve({ kind: 'network', call: 'dispatch', message: 'refused' });
-    const answered = (isLost = false) => {
+    const unreachable = (message: string) => resolve({ kind: 'network', call: 'dispatch', message });
+    const answered = () => {
       state.model.answered(payload.dispatch_id, state.answer, state.now);
-      if (outageAttempt) state.outages.answered(dispatch.class, outageAttempt, state.answer === 204, isLost);
+      if (outageAttempt) state.outages.answered(dispatch.class, outageAttempt, state.answer === 204);
     };
     ask(work, {
       async go() {
         answered();
         resolve({ kind: 'response', call: 'dispatch', status: state.answer, headers: {}, message: '' });
       },
-      refuse: unreachable,
+      refuse: () => unreachable('connect ECONNREFUSED'),
       async lose() {
-        // What is refused is refused again. Only what was accepted makes a difference.
-        if (state.answer === 204) answered(true);
-        unreachable();
+        // What is refused is refused again. Only what was accepted makes a difference, which the dispatcher cannot know.
+        if (state.answer === 204) answered();
+        else if (outageAttempt) state.outages.lost(outageAttempt);
+        unreachable('read ECONNRESET');
         return 'given up';
       },
     });

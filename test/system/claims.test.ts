@@ -103,7 +103,7 @@ async function open(memory = MEMORY) {
     /** Whether a failure would not be sent any more. */
     async isSuperseded(dispatch: Dispatch) {
       const outage = await outages.beginAttempt(dispatch, 'token');
-      await outages.endAttempt(dispatch, 'token');
+      await outages.endAttempt(dispatch, 'token', 'never');
       return outage === undefined;
     },
     /** Milliseconds that a claim has left; -1 without expiry, -2 without claim. */

@@ -20,7 +20,7 @@ import { findRuns } from './found-runs.ts';
 import type { createListings, SharedAnswer } from './listings.ts';
 import type { Readers } from './readers.ts';
 import type { Redispatch } from './redispatch.ts';
-import { type createReceiptReport, type ReceiptOutcome, resultOf } from './report.ts';
+import { type createReceiptReport, type ReceiptOutcome, resultsOf } from './report.ts';
 import { lastDue, nextLook, patience, type ReceiptTimes, settledAge } from './schedule.ts';
 
 export type ReceiptJob = Pick<
@@ -100,7 +100,7 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
   async function complete(
     job: ReceiptJob,
     receipt: Receipt,
-    ended: Extract<ReceiptOutcome, { outcome: 'completed' | 'unknown' }>,
+    ended: Extract<ReceiptOutcome, { outcome: 'completed' | 'unknown' | 'not_sent' }>,
   ): Promise<ReceiptEnd> {
     // It cannot be sent again from here, and thousands of payloads would take up a lot of Redis.
     const { dispatch: _, ...rest } = receipt;
@@ -111,7 +111,7 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     );
     await search.leave(searched(receipt));
     report(receipt, ended);
-    return { results: ended.outcome === 'completed' ? ended.runs.map(resultOf) : ['unknown'] };
+    return { results: resultsOf(ended) };
   }
 
   async function endWithoutRun(job: ReceiptJob, receipt: Receipt): Promise<ReceiptEnd> {
@@ -119,8 +119,11 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     if (diagnosis.kind === 'held') return standBack();
     if (diagnosis.kind === 'limited') return standBack(diagnosis.limit);
     const { code, message: finding } = diagnosis.finding;
-    // One may have run.
-    if (code === 'run_not_recognized') return complete(job, receipt, { outcome: 'unknown', reason: finding });
+    if (code === 'run_not_recognized') {
+      // One may have run.
+      await feedback.noteRun(receipt);
+      return complete(job, receipt, { outcome: 'unknown', reason: finding });
+    }
     await job.updateData({ ...receipt, finding });
     await feedback.noteNoRun(receipt, finding);
     await search.leave(searched(receipt));
@@ -177,10 +180,12 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
   }
 
   async function look(job: ReceiptJob, receipt: Receipt): Promise<ReceiptEnd | undefined> {
-    if (receipt.resent !== undefined && (await redispatch.isPending(receipt.dispatch_id))) {
+    const resent = receipt.resent === undefined ? 'sent' : await redispatch.stateOf(receipt);
+    if (resent === 'pending') {
       await job.updateData(sentAt(receipt, await redisTime()));
       return postpone(job, PENDING_MS);
     }
+    if (resent === 'not_sent') return complete(job, receipt, { outcome: 'not_sent', reason: NOT_SENT });
     const deliveredAt = Date.parse(receipt.delivered_at);
     const state = await search.enter(searched(receipt), seeksUntil(receipt, deliveredAt));
     const age = state.now - deliveredAt;
@@ -222,6 +227,9 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     }
   };
 }
+
+const NOT_SENT =
+  'The dispatch was not sent again: its object has recovered since, or GitHub refused it and it is among the dead letters';
 
 const UNREADABLE = 'This receipt holds no dispatch that this version could send again';
 

@@ -7,7 +7,8 @@ export type ReceiptOutcome =
   /** `unknown` among the results: that run could not be followed to its end. */
   | { readonly outcome: 'completed'; readonly runs: readonly ReceiptRun[] }
   | { readonly outcome: 'no_run'; readonly finding: string }
-  | { readonly outcome: 'unknown'; readonly reason: string }
+  /** `not_sent`: an operator pressed Retry, and the dispatch was superseded or refused. */
+  | { readonly outcome: 'unknown' | 'not_sent'; readonly reason: string }
   | { readonly outcome: 'resent' | 'replaced_by_newer' };
 
 // https://docs.github.com/en/rest/actions/workflow-runs: every other conclusion would be a new one.
@@ -17,18 +18,20 @@ const CONCLUSIONS: readonly string[] = [
 ];
 
 /** The result of a run: its conclusion, if there is one that GitHub documents. */
-export function resultOf({ conclusion }: Pick<ReceiptRun, 'conclusion'>): string {
+function resultOf({ conclusion }: Pick<ReceiptRun, 'conclusion'>): string {
   return conclusion !== null && CONCLUSIONS.includes(conclusion) ? conclusion : 'unknown';
 }
 
 export interface ReceiptReportDependencies {
-  readonly metrics: Pick<DispatcherMetrics, 'labels' | 'runs'>;
+  readonly metrics: Pick<DispatcherMetrics, 'admit' | 'labels' | 'runs'>;
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
 /** Logs and counts how a receipt ended. */
 export function createReceiptReport({ metrics, log }: ReceiptReportDependencies) {
   return (receipt: Receipt, ended: ReceiptOutcome): void => {
+    // Another replica may have sent it, and then this one does not know yet that GitHub has accepted the names.
+    metrics.admit(receipt);
     for (const result of resultsOf(ended)) metrics.runs.inc({ ...metrics.labels(receipt), result });
     const { product, environment: env, repo, event_type, reason, dispatch_id } = receipt;
     const about = { outcome: ended.outcome, product, env, repo, event_type, reason, dispatch_id };
@@ -37,7 +40,8 @@ export function createReceiptReport({ metrics, log }: ReceiptReportDependencies)
   };
 }
 
-function resultsOf(ended: ReceiptOutcome): readonly string[] {
+/** What the runs of a dispatch came to. */
+export function resultsOf(ended: ReceiptOutcome): readonly string[] {
   switch (ended.outcome) {
     case 'completed':
       return ended.runs.map(resultOf);
@@ -47,6 +51,7 @@ function resultsOf(ended: ReceiptOutcome): readonly string[] {
       return ['unknown'];
     case 'resent':
     case 'replaced_by_newer':
+    case 'not_sent':
       return [];
     default:
       return ended satisfies never;
@@ -60,6 +65,7 @@ function details(ended: ReceiptOutcome) {
     case 'no_run':
       return { error: ended.finding };
     case 'unknown':
+    case 'not_sent':
       return { error: ended.reason };
     case 'resent':
     case 'replaced_by_newer':
