@@ -25,6 +25,7 @@ export async function receiptOf(
     readonly status: string;
     readonly job: { readonly failedReason?: string; readonly returnValue?: { readonly results: string[] } };
   };
-  if (status === 'failed') return { results: ['none'], finding: job.failedReason };
-  return status === 'completed' ? { results: job.returnValue?.results ?? [] } : undefined;
+  if (status === 'failed' && job.failedReason) return { results: ['none'], finding: job.failedReason };
+  // Its state may be newer than what was read of it before.
+  return status === 'completed' && job.returnValue ? { results: job.returnValue.results } : undefined;
 }

@@ -84,7 +84,10 @@ describe('the runs of a repository', () => {
 
 describe('a list that reaches back', () => {
   const page = (total: number, ...times: number[]) =>
-    ({ total, runs: times.map(created_at => ({ created_at })) }) as unknown as RunListing['pages'][number];
+    ({
+      total,
+      runs: times.map(created_at => ({ id: created_at, created_at })),
+    }) as unknown as RunListing['pages'][number];
 
   test.each([
     ['has all runs since', { since: 100, pages: [page(1, 200)] }, 100, true],
@@ -95,6 +98,16 @@ describe('a list that reaches back', () => {
   ])('%s', (_, listing, time, expected) => {
     expect(reachesBackTo(listing, time)).toBe(expected);
   });
+});
+
+test('a run that is on two pages is one run', () => {
+  const run = (id: number) =>
+    ({ id, created_at: id }) as unknown as RunListing['pages'][number]['runs'][number];
+  const pages = [
+    { total: 3, runs: [run(3), run(2)] },
+    { total: 3, runs: [run(2), run(1)] },
+  ];
+  expect(runsOf({ since: 0, pages }).map(({ id }) => id)).toEqual([3, 2, 1]);
 });
 
 describe('no list', () => {

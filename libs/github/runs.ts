@@ -55,7 +55,9 @@ const MAX_PAGES = 3;
 
 /** All runs of a listing, newest first. */
 export function runsOf({ pages }: RunListing): readonly Run[] {
-  return pages.flatMap(({ runs }) => runs);
+  // A run that starts between the requests for two pages moves another one from the first to the second.
+  const byId = new Map(pages.flatMap(({ runs }) => runs).map(run => [run.id, run]));
+  return [...byId.values()];
 }
 
 /** Whether a listing has every run since a time, in milliseconds since the epoch. */
@@ -119,10 +121,11 @@ function failure(result: ApiResult, repository: string): Exclude<ListedRuns, { k
   const { message } = verdict;
   if (verdict.kind === 'retry') return { kind: 'failed', message };
   if (result.kind !== 'response') return { kind: 'unlisted', message };
-  // A suspended installation may be unsuspended, which the App's permissions have nothing to do with.
-  if (/suspended/i.test(result.message)) return { kind: 'failed', message };
-  const isAboutRepository = result.status !== 403 || /archived|disabled/i.test(result.message);
-  return { kind: isAboutRepository || result.call !== 'runs' ? 'unlisted' : 'forbidden', message };
+  const { status } = result;
+  if (status !== 403 || /archived|disabled/i.test(result.message)) return { kind: 'unlisted', message };
+  // Any other 403 is about something that may pass, such as a suspended installation or a list of allowed addresses.
+  const isPermission = result.call === 'runs' && /not accessible by integration/i.test(result.message);
+  return { kind: isPermission ? 'forbidden' : 'failed', message };
 }
 
 /** undefined where something else than GitHub has answered. */

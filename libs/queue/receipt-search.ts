@@ -63,6 +63,11 @@ export interface ReceiptSearch<Answer, Finding = unknown> {
   claim(repo: string, runId: number, dispatchId: string): Promise<boolean>;
   /** Gives a run back that a dispatch has claimed. */
   unclaim(repo: string, runId: number): Promise<void>;
+  /** No run came of this dispatch in time. One may still come. */
+  noteMissing(repo: string, dispatchId: string): Promise<void>;
+  /** The dispatches of a repository that no run came of in time. */
+  missing(repo: string): Promise<readonly string[]>;
+  forgetMissing(repo: string, dispatchId: string): Promise<void>;
   /** What was found out about a repository and an event type a short while ago. */
   finding(repo: string, eventType: string): Promise<Finding | undefined>;
   noteFinding(repo: string, eventType: string, finding: Finding, forMs: number): Promise<void>;
@@ -144,6 +149,15 @@ export function createReceiptSearch<Answer, Finding>(
     },
     async unclaim(repo, runId) {
       await redis.del(key(repo, 'run', runId));
+    },
+    async noteMissing(repo, dispatchId) {
+      const missing = key(repo, 'missing');
+      await redis.sadd(missing, dispatchId);
+      await redis.pexpire(missing, keepMs);
+    },
+    missing: repo => redis.smembers(key(repo, 'missing')),
+    async forgetMissing(repo, dispatchId) {
+      await redis.srem(key(repo, 'missing'), dispatchId);
     },
     async finding(repo, eventType) {
       const finding = await redis.get(key(repo, 'finding', eventType));

@@ -83,7 +83,7 @@ describe.skipIf(inject('noDocker') !== '')('docker compose up --build', () => {
     const github = await url('github-stub', 9999);
     for (const dispatches of [4, 8]) {
       const account = await compose('run', '--rm', '-T', 'demo-events');
-      expect(account).toContain('Everything went as expected: 6 events, 4 dispatches.');
+      expect(account).toContain('Everything went as expected: 8 events, 5 dispatches.');
       expect((await lookAtGitHub(github)).dispatches).toHaveLength(dispatches);
     }
   });

@@ -117,6 +117,38 @@ describe('a dispatch is done when its workflow has run', () => {
     expect((await again(name)).body).toMatchObject({ outcome: 'duplicate', dispatch_id: id });
   });
 
+  test('a run that starts after all ends what the team hears, once it is listed', async () => {
+    on.github.setActions({ runs: { delayMs: 4000, durationMs: 10 } });
+    const { id, name } = await deploy();
+    await on.ended(id, 'failed');
+    expect((await again(name)).body.outcome).toBe('no_run');
+    // What is listed next in this repository is for others.
+    const seen = async () => {
+      await deploy();
+      return logged(id, 'late_run').length > 0;
+    };
+    await until('the late run is seen', seen);
+    expect((await again(name)).body).toMatchObject({ outcome: 'duplicate', dispatch_id: id });
+  });
+
+  test.each([
+    ['the repository', 404, 'Not Found'],
+    ['an address that is not allowed', 403, 'Your IP address is not permitted to access this resource'],
+  ])('runs that GitHub does not list, for %s, are no missing ones', async (_, status, message) => {
+    on.github.setFaults([
+      { match: { path: '^/repos/Altinn/unlisted/actions/runs' }, action: { status, body: { message } } },
+    ]);
+    const other = await deploy({}, 'Altinn/unlisted');
+    if (status === 404) {
+      const { data, returnvalue } = await on.ended(other.id, 'completed');
+      expect({ runs: data.runs, returnvalue }).toEqual({ runs: [], returnvalue: { results: ['unknown'] } });
+    }
+    // Neither is it the permission of the App.
+    on.github.setActions({ runs: { durationMs: 10 } });
+    expect((await on.ended((await deploy()).id, 'completed')).data.runs).toHaveLength(1);
+    expect((await again(other.name, 'Altinn/unlisted')).body.outcome).toBe('duplicate');
+  });
+
   test('what is open is counted, and a run is shown before it has concluded', async () => {
     on.github.setActions({ runs: { durationMs: 3_600_000 } });
     const { id } = await deploy();
@@ -178,12 +210,16 @@ describe('what receipts are not to do', () => {
     expect(await receipts.getJobCountByTypes('completed', 'failed')).toBe(0);
   });
 
-  test('a limit that a list of runs meets pauses dispatches as well', async () => {
+  test('a secondary limit that a list of runs meets holds receipts alone', async () => {
     await using on = await startReceiptSystem(inject('redisUrl'));
+    const { github, post, receipts, queues } = on;
     const limit = { status: 429, headers: { 'retry-after': '3600' } };
-    on.github.setFaults([{ match: { method: 'GET', path: '^/repos/.*/actions/runs' }, action: limit }]);
-    await on.post({ name: 'first' });
-    await until('the queue pauses', async () => (await on.queues.dispatches.getRateLimitTtl()) > 60_000);
+    github.setFaults([{ match: { method: 'GET', path: '^/repos/.*/actions/runs' }, action: limit }]);
+    await post({ name: 'first' });
+    await until('the receipts are held', async () => (await receipts.getRateLimitTtl()) > 60_000);
+    await post({ name: 'second' });
+    await until('dispatches go on', async () => github.received === 2);
+    expect(await queues.dispatches.getRateLimitTtl()).toBeLessThan(60_000);
   });
 
   test('the last tenth of the hourly limit is left to dispatches', async () => {

@@ -3,18 +3,21 @@ import type { GitHub } from '@flux-dispatch/github/github';
 import type { RateLimit } from '@flux-dispatch/github/verdict';
 import type { Receipt } from '@flux-dispatch/queue/receipt';
 import type { ReceiptSearch } from '@flux-dispatch/queue/receipt-search';
+import { reservedForMs } from './reserve.ts';
 
 export type Diagnosis =
   | { readonly kind: 'finding'; readonly finding: Finding }
   /** Receipts stand back for dispatches: their queue is held. */
   | { readonly kind: 'held' }
+  /** The rest of the hourly limit is for dispatches: try again after so many milliseconds. */
+  | { readonly kind: 'later'; readonly ms: number }
   | { readonly kind: 'limited'; readonly limit: RateLimit };
 
 /** Finds out why no run came of a dispatch. */
 export type Diagnose = (receipt: Pick<Receipt, 'repo' | 'event_type'>) => Promise<Diagnosis>;
 
 export interface DiagnoseDependencies {
-  readonly github: Pick<GitHub, 'diagnose'>;
+  readonly github: Pick<GitHub, 'diagnose' | 'quota'>;
   readonly search: Pick<ReceiptSearch<unknown, Finding>, 'finding' | 'noteFinding'>;
   readonly mayCall: () => Promise<boolean>;
   readonly config: {
@@ -33,8 +36,14 @@ export function createDiagnose({ github, search, mayCall, config }: DiagnoseDepe
   async function find(repo: string, event_type: string): Promise<Diagnosis> {
     const known = await search.finding(repo, event_type);
     if (known !== undefined) return { kind: 'finding', finding: known };
-    const diagnosis = await github.diagnose(repo, event_type, mayCall);
-    if (diagnosis.kind !== 'finding') return diagnosis;
+    let ms = 0;
+    const diagnosis = await github.diagnose(repo, event_type, async () => {
+      ms = reservedForMs(github, repo);
+      return ms === 0 && (await mayCall());
+    });
+    if (diagnosis.kind === 'held' && ms > 0) return { kind: 'later', ms };
+    // What GitHub did not say this time it may say the next time.
+    if (diagnosis.kind !== 'finding' || diagnosis.finding.code === 'unknown') return diagnosis;
     const validMs = Math.min(LONGEST_VALID_MS, config.RUN_START_TIMEOUT);
     await search.noteFinding(repo, event_type, diagnosis.finding, validMs);
     return diagnosis;

@@ -1,7 +1,9 @@
 import type { GitHub } from '@flux-dispatch/github/github';
-import type { ListedRuns } from '@flux-dispatch/github/runs';
+import type { ListedRuns, RunListing } from '@flux-dispatch/github/runs';
 import type { RateLimit } from '@flux-dispatch/github/verdict';
 import type { Listed, ReceiptSearch, SearchState } from '@flux-dispatch/queue/receipt-search';
+
+import { reservedForMs } from './reserve.ts';
 
 /** What all receipts of a repository are told of a listing. */
 export type SharedAnswer = Exclude<ListedRuns, { kind: 'held' | 'limited' }>;
@@ -30,6 +32,8 @@ export interface ListingDependencies {
   readonly search: Pick<ReceiptSearch<SharedAnswer>, 'listAlone'>;
   /** Whether receipts may make a call now. Otherwise their queue is held until they may. */
   readonly mayCall: () => Promise<boolean>;
+  /** Called with each new list. */
+  readonly onListed: (repo: string, listing: RunListing) => Promise<void>;
 }
 
 // Runs may be a little older than the answer to their dispatch.
@@ -37,13 +41,10 @@ const BEFORE_MS = 5000;
 // For so long the listing goes on from where it began, although the oldest receipt has ended: the same request may be answered
 // with 304.
 const SAME_SINCE_MS = 900_000;
-// Dispatches need what is left of the hourly limit below this share.
-const RESERVED_SHARE = 0.1;
-const LONGEST_WAIT_MS = 300_000;
 const BUSY_MS = 1000;
 
 /** Gets the list of a repository's runs for a receipt: that of another receipt where it is new enough, else its own. */
-export function createListings({ github, search, mayCall }: ListingDependencies) {
+export function createListings({ github, search, mayCall, onListed }: ListingDependencies) {
   return async (due: Due, state: SearchState<SharedAnswer>): Promise<Listing> => {
     const { now, oldest, listed } = state;
     const { repo, dueAt, patienceMs, since } = due;
@@ -52,10 +53,8 @@ export function createListings({ github, search, mayCall }: ListingDependencies)
     }
     const shareAt = (listed?.startedAt ?? 0) + patienceMs;
     if (now < shareAt) return { kind: 'later', ms: shareAt - now };
-    const quota = github.quota(repo);
-    if (quota && quota.left < RESERVED_SHARE) {
-      return { kind: 'later', ms: Math.min(quota.resetInMs, LONGEST_WAIT_MS) };
-    }
+    const ms = reservedForMs(github, repo);
+    if (ms > 0) return { kind: 'later', ms };
 
     const before = listed?.answer.kind === 'listed' ? listed.answer.listing : undefined;
     const wanted = oldest - BEFORE_MS;
@@ -68,7 +67,10 @@ export function createListings({ github, search, mayCall }: ListingDependencies)
       return undefined;
     });
     if (own === 'busy') return { kind: 'later', ms: BUSY_MS };
-    if (own) return { kind: 'ready', listed: own };
+    if (own) {
+      if (own.answer.kind === 'listed') await onListed(repo, own.answer.listing);
+      return { kind: 'ready', listed: own };
+    }
     if (!stopped) throw new Error('A listing has ended without an answer');
     return stopped;
   };

@@ -1,3 +1,4 @@
+import type { FindingCode } from '@flux-dispatch/github/finding';
 import { reachesBackTo } from '@flux-dispatch/github/runs';
 import type { RateLimit } from '@flux-dispatch/github/verdict';
 import { isConnectionError } from '@flux-dispatch/queue/connection-error';
@@ -35,7 +36,10 @@ export interface ReceiptProcessorDependencies {
   readonly feedback: Feedback;
   readonly redispatch: Redispatch;
   readonly readers: Readers;
+  /** Pauses dispatches, and with them receipts. */
   readonly pause: RateLimitPause;
+  /** Pauses receipts alone. */
+  readonly hold: (limit: RateLimit) => Promise<unknown>;
   readonly metrics: Pick<DispatcherMetrics, 'runStart'>;
   readonly report: ReturnType<typeof createReceiptReport>;
   /** The clock that all processes share. */
@@ -61,7 +65,8 @@ const AFTER_ERROR_MS = 30_000;
  * operator pressed Retry.
  */
 export function createReceiptProcessor(dependencies: ReceiptProcessorDependencies) {
-  const { search, listing, diagnose, feedback, redispatch, readers, pause, metrics, report } = dependencies;
+  const { search, listing, diagnose, feedback, redispatch, readers, pause, hold, metrics, report } =
+    dependencies;
   const { redisTime, now, config, log } = dependencies;
 
   async function postpone(job: ReceiptJob, ms: number): Promise<never> {
@@ -69,9 +74,12 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     throw new DelayedError();
   }
 
-  /** GitHub asks for fewer calls, which is about dispatches as well. */
+  /**
+   * GitHub asks for fewer calls. When the hourly limit is used up, that is about dispatches as well. A secondary limit may be
+   * about these calls alone, and dispatches find out for themselves.
+   */
   async function standBack(limit?: RateLimit): Promise<never> {
-    if (limit) await pause(limit);
+    if (limit) await (limit.kind === 'primary' ? pause(limit) : hold(limit));
     throw new RateLimitError();
   }
 
@@ -114,18 +122,28 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     return { results: resultsOf(ended) };
   }
 
-  async function endWithoutRun(job: ReceiptJob, receipt: Receipt): Promise<ReceiptEnd> {
+  /** @param unlisted why the runs of the repository could not be listed */
+  async function endWithoutRun(
+    job: ReceiptJob,
+    receipt: Receipt,
+    unlisted: string | undefined,
+  ): Promise<ReceiptEnd> {
     const diagnosis = await diagnose(receipt);
     if (diagnosis.kind === 'held') return standBack();
     if (diagnosis.kind === 'limited') return standBack(diagnosis.limit);
+    if (diagnosis.kind === 'later') return postpone(job, diagnosis.ms);
     const { code, message: finding } = diagnosis.finding;
     if (code === 'run_not_recognized') {
       // One may have run.
       await feedback.noteRun(receipt);
       return complete(job, receipt, { outcome: 'unknown', reason: finding });
     }
+    if (unlisted !== undefined && EXPLAINS_NOTHING.includes(code)) {
+      return complete(job, receipt, { outcome: 'unknown', reason: unlisted });
+    }
     await job.updateData({ ...receipt, finding });
     await feedback.noteNoRun(receipt, finding);
+    await search.noteMissing(receipt.repo, receipt.dispatch_id);
     await search.leave(searched(receipt));
     report(receipt, { outcome: 'no_run', finding });
     throw new UnrecoverableError(finding);
@@ -164,12 +182,13 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     if (runs.length === 0 && seenAge >= config.RUN_START_TIMEOUT) {
       const isWhole =
         answer.kind !== 'listed' || reachesBackTo(answer.listing, Date.parse(receipt.github_time));
-      if (isWhole) return endWithoutRun(job, receipt);
+      const unlisted = answer.kind === 'listed' ? undefined : answer.message;
+      if (isWhole) return endWithoutRun(job, receipt, unlisted);
       return complete(job, receipt, { outcome: 'unknown', reason: TOO_MANY_RUNS });
     }
     const isComplete =
       seenAge >= settledAge(config) && runs.length > 0 && runs.every(({ conclusion }) => conclusion !== null);
-    if (!isComplete && !isOver) return goOn(job, receipt, runs, age);
+    if (!isComplete && (!isOver || runs.length === 0)) return goOn(job, receipt, runs, age);
     return complete(job, receipt, { outcome: 'completed', runs });
   }
 
@@ -227,6 +246,9 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
     }
   };
 }
+
+// Where a workflow listens, a list that GitHub refuses says nothing about its runs.
+const EXPLAINS_NOTHING: readonly FindingCode[] = ['not_started', 'unknown'];
 
 const NOT_SENT =
   'The dispatch was not sent again: its object has recovered since, or GitHub refused it and it is among the dead letters';

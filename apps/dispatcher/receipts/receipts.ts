@@ -17,6 +17,7 @@ import type { RateLimitPause } from '../pause.ts';
 import { stopWorker } from '../worker.ts';
 import { createDiagnose } from './diagnosis.ts';
 import { createFeedback } from './feedback.ts';
+import { createLateRuns } from './late-runs.ts';
 import { createListings, type SharedAnswer } from './listings.ts';
 import { eventLoopUtilization, startOpening } from './opening.ts';
 import type { Readers } from './readers.ts';
@@ -44,8 +45,8 @@ export interface ReceiptsDependencies {
  * One that has not changed does not count there.
  */
 const LISTINGS = { max: 60, per: 60_000 };
-// A list has 3 pages at most, each with a look-up, a token and a try with another one before it.
-const CALLS_OF_A_LISTING = 12;
+// A list has 3 pages at most. Each takes DISPATCH_TIMEOUT at most, with a look-up and a token before it.
+const PAGES_OF_A_LISTING = 3;
 
 export interface Receipts {
   /** Whether the workflow runs of a dispatch are to be looked for. */
@@ -70,15 +71,18 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
   }
   const search = createReceiptSearch<SharedAnswer, Finding>(redis, prefix, {
     openForMs: config.RUN_START_TIMEOUT + config.RUN_FOLLOW_TIMEOUT,
-    listForMs: CALLS_OF_A_LISTING * config.DISPATCH_TIMEOUT,
+    listForMs: PAGES_OF_A_LISTING * config.DISPATCH_TIMEOUT + 1000,
   });
+  const feedback = createFeedback(claims, config);
   const processor = createReceiptProcessor({
     ...{ search, readers, pause, metrics, log, config },
-    feedback: createFeedback(claims, config),
+    hold: ({ kind, waitMs }) => hold(kind, waitMs),
+    feedback,
     redispatch: createRedispatch({ dispatches, claims, redisTime: time, log }),
     listing: createListings({
       ...{ github, search },
       mayCall: async () => (await isNotPaused()) && (await gate()) === 0,
+      onListed: createLateRuns({ search, queue, feedback, log }),
     }),
     diagnose: createDiagnose({ github, search, mayCall: isNotPaused, config }),
     report: createReceiptReport({ metrics, log }),
