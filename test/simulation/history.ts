@@ -59,7 +59,7 @@ function withTroubles(random: Random, arrivals: readonly Arrival[]): Step[] {
     if (isFailure && !down && random.chance(35)) steps.push({ kind: 'settle' });
     const dice = random.int(1, 1000);
     if (!down && dice <= (isFailure ? 15 : 2)) {
-      const mood = random.pick(['slow', 'away', 'away', 'limiting', 'proxied'] as const);
+      const mood = random.pick(['slow', 'away', 'overloaded', 'limiting', 'proxied'] as const);
       steps.push({ kind: 'settle' }, { kind: 'github', mood });
       down = true;
     } else if (down && dice <= 60) {
