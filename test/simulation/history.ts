@@ -48,21 +48,37 @@ function withTroubles(random: Random, arrivals: readonly Arrival[]): Step[] {
   const steps: Step[] = [];
   let passed = arrivals[0]?.arrival ?? 0;
   let down = false;
+  const failing = new Set<string>();
   arrivals.forEach(({ arrival, post }, index) => {
     if (arrival - passed > 30 * MINUTE) {
       steps.push({ kind: 'pass', ms: (arrival - passed) * 1000 });
       passed = arrival;
     }
-    steps.push(post);
-    // In real time much of what fails has been sent before anything else happens.
     const isFailure = post.event.severity === 'error';
-    if (isFailure && !down && random.chance(35)) steps.push({ kind: 'settle' });
     const dice = random.int(1, 1000);
-    if (!down && dice <= (isFailure ? 15 : 2)) {
-      const mood = random.pick(['slow', 'away', 'away', 'limiting', 'proxied'] as const);
+    // Mostly before the first failure of an outage, which then waits, and may have to be superseded.
+    const opens = isFailure && !failing.has(post.object);
+    if (isFailure) failing.add(post.object);
+    else failing.delete(post.object);
+    const falls = !down && dice <= (opens ? 100 : 3);
+    if (falls) {
+      const mood = random.pick([
+        'slow',
+        'away',
+        'overloaded',
+        'overloaded',
+        'overloaded',
+        'limiting',
+        'proxied',
+      ] as const);
       steps.push({ kind: 'settle' }, { kind: 'github', mood });
       down = true;
-    } else if (down && dice <= 60) {
+    }
+    steps.push(post);
+    // In real time much of what fails has been sent before anything else happens.
+    if (isFailure && !down && random.chance(35)) steps.push({ kind: 'settle' });
+    if (falls) return;
+    if (down && dice <= 60) {
       steps.push({ kind: 'github', mood: 'well' });
       down = false;
     } else if (dice === 1000) {

@@ -22,10 +22,10 @@ export interface Post {
 }
 
 /**
- * How GitHub answers dispatches: away with 503, limiting with 429, and behind a proxy that answers 200 with a page of its
- * own. Those three deliver nothing.
+ * How GitHub answers dispatches: away with 503, overloaded with 503 after a while, limiting with 429, and behind a proxy that
+ * answers 200 with a page of its own. Those four deliver nothing.
  */
-export type Mood = 'well' | 'slow' | 'away' | 'limiting' | 'proxied';
+export type Mood = 'well' | 'slow' | 'away' | 'overloaded' | 'limiting' | 'proxied';
 
 /**
  * One thing after another; the posts of different objects between two other steps run side by side, and the restart before

@@ -39,12 +39,13 @@ export interface World extends AsyncDisposable {
   settle(): Promise<void>;
 }
 
-const MOODS: Readonly<Record<Mood, FaultRule['action'] | undefined>> = {
-  well: undefined,
-  slow: { latencyMs: 300 },
-  away: { status: 503 },
-  limiting: { status: 429, headers: { 'retry-after': '1' } },
-  proxied: { status: 200, body: '<html>Sign in</html>' },
+const MOODS: Readonly<Record<Mood, readonly FaultRule['action'][]>> = {
+  well: [],
+  slow: [{ latencyMs: 300 }],
+  away: [{ status: 503 }],
+  overloaded: [{ latencyMs: 300 }, { status: 503 }],
+  limiting: [{ status: 429, headers: { 'retry-after': '1' } }],
+  proxied: [{ status: 200, body: '<html>Sign in</html>' }],
 };
 
 export async function startWorld(server: ControllableRedis, settings: Settings): Promise<World> {
@@ -105,8 +106,8 @@ export async function startWorld(server: ControllableRedis, settings: Settings):
       await age(redis, prefix, ms);
     },
     setGitHub(mood) {
-      const action = MOODS[mood];
-      github.setFaults(action ? [{ match: { method: 'POST', path: '/repos/' }, action }] : []);
+      const match = { method: 'POST', path: '/repos/' } as const;
+      github.setFaults(MOODS[mood].map(action => ({ match, action })));
     },
     async restartRedis() {
       await server.control.kill();
