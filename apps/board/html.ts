@@ -72,8 +72,9 @@ ${older}<ul>
 <li>Check that the id is complete: it is the <code>dispatch_id</code> in the answer of ingest, 36 characters long.</li>
 <li>It may have been removed: dead letters are kept for DEAD_LETTER_RETENTION (14 days by default), receipts for RUN_RETENTION
 (7 days by default), and without receipts only the newest 1,000 deliveries.</li>
-<li>A failure whose object recovered before it was sent is not sent, and leaves only a line in the log of the dispatcher.</li>
-<li>Search the logs of ingest and dispatcher for the id: each event and each attempt has a line.</li>
+<li>A failure whose object recovered before it was sent is not sent, nor is a recovery if no failure of its outage was delivered.
+They leave only a line in the log of the dispatcher.</li>
+<li>Search the logs of ingest and the dispatcher for the id: each event and each attempt has a line.</li>
 </ul>`,
   );
 }

@@ -60,7 +60,7 @@ async function run(job: Job<DeadLetter>, dependencies: DeadLetterWorkerDependenc
 }
 
 function unreadable({ id }: Job, log: Pick<Logger, 'warn'>): UnrecoverableError {
-  const reason = 'This entry holds no dispatch that could be sent: remove it';
+  const reason = 'This entry contains no dispatch that can be sent: remove it';
   log.warn({ outcome: 'unreadable', job_id: id, error: reason }, 'Dead letter');
   return new UnrecoverableError(reason);
 }

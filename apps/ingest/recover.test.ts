@@ -51,7 +51,10 @@ async function recover(
   return { result, candidates };
 }
 
-const NOT_ROUTED = { outcome: 'not_routed', message: expect.stringMatching(/^no outage has ended/) };
+const NOT_ROUTED = {
+  outcome: 'not_routed',
+  message: expect.stringMatching(/^there was nothing to recover from/),
+};
 
 test('a success is dispatched where an outage has ended with it, and nowhere else', async () => {
   const { result, candidates } = await recover([undefined, ENDED]);

@@ -42,7 +42,7 @@ function unanswered(code: 'timeout' | 'network' | 'auth', message: string, isDou
 function moved(repo: string, owner: string): Verdict {
   return {
     ...{ kind: 'dead', code: '301', message: `GitHub says that ${repo} now belongs to ${owner}` },
-    hint: `${repo} was transferred to ${owner}. Correct dispatch_repo, add ${owner} to ALLOWED_OWNERS if that is wanted, and remove this dead letter.`,
+    hint: `${repo} was transferred to ${owner}. Correct dispatch_repo in the Alert. If events are then refused for their owner, ask the operators of flux-dispatch to add ${owner} to ALLOWED_OWNERS. Operators can remove this dead letter.`,
   };
 }
 
@@ -78,23 +78,27 @@ function foreign({ status, call }: ApiResponse): string {
   return `Something between the dispatcher and GitHub answered ${status} (${call}), such as the sign-in page of a proxy: check the proxy on the way to GitHub, and GITHUB_API_URL`;
 }
 
+// What comes after the remedy. Product teams read hints on their Alerts, operators read them on the board.
+const RETRY =
+  "Then operators of flux-dispatch can press Retry; otherwise Flux's next report after the cooldown is sent.";
+
 function hint({ status, message }: ApiResponse, repo: string): string {
   if (/suspended/i.test(message)) {
-    return `The App's installation on ${repo} is suspended. Unsuspend it in the settings of the organization, then retry.`;
+    return `The GitHub App of flux-dispatch is suspended on ${repo}. An owner of the organization can unsuspend it: Settings, GitHub Apps, Configure. ${RETRY}`;
   }
   if (status === 403 && /archived/i.test(message)) {
-    return `${repo} is archived, and so read-only. Unarchive it in its settings or correct dispatch_repo, then retry.`;
+    return `${repo} is archived, and so read-only. Unarchive it in its settings, or correct dispatch_repo in the Alert. ${RETRY}`;
   }
   switch (status) {
     case 404:
-      return `The App is not installed on ${repo}, or the repository does not exist. Install it or correct dispatch_repo, then retry.`;
+      return `The GitHub App of flux-dispatch is not installed on ${repo}, or the repository does not exist. Correct dispatch_repo in the Alert, or ask an owner of the organization to install the App. ${RETRY}`;
     case 403:
-      return `The App may not dispatch to ${repo}. Grant it the permission "Contents: read and write" and accept it on the installation, then retry.`;
+      return `The GitHub App of flux-dispatch may not dispatch to ${repo}. Ask the operators of flux-dispatch to grant it the permission "Contents: read and write", and an owner of the organization to accept it on the installation. ${RETRY}`;
     case 410:
-      return `${repo} is gone or its Actions are disabled. Correct dispatch_repo or enable them, then retry.`;
+      return `${repo} is gone, or GitHub Actions is disabled for it. Correct dispatch_repo in the Alert, or enable Actions: Settings, Actions, General. ${RETRY}`;
     case 422:
-      return `GitHub does not accept the dispatch for ${repo}. Read GitHub's message, correct the Alert, and remove this dead letter.`;
+      return `GitHub does not accept the dispatch for ${repo}; its message says why. Correct the Alert. Retry would send the same dispatch again, so operators of flux-dispatch should remove this dead letter.`;
     default:
-      return `GitHub refuses the dispatch to ${repo}. Read GitHub's message, fix the cause, then retry.`;
+      return `GitHub refuses the dispatch to ${repo}; its message says why. Fix the cause, or ask the operators of flux-dispatch to. ${RETRY}`;
   }
 }

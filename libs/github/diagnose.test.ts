@@ -85,7 +85,7 @@ describe('the finding', () => {
       /is suspended on .*can unsuspend it/,
     ],
     ['unreadable', { repository: FORBIDDEN }, 'permission_missing', /"Metadata: read"/],
-    ['down', { repository: DOWN }, 'unknown', /not known: GitHub answered 502/],
+    ['down', { repository: DOWN }, 'unknown', /could not be determined: GitHub answered 502/],
     [
       'archived',
       { repository: { archived: true }, files: { 'a.yaml': LISTENS } },

@@ -92,6 +92,6 @@ function unreadFinding(unread: Unread, name: string, permission: string): Findin
 }
 
 function unknown(reason: string, name: string): Finding {
-  const message = `No workflow run came, and why is not known: ${oneLine(reason, 200)}. Look for a run, a disabled workflow or an error in the Actions tab of ${name}.`;
+  const message = `No workflow run started; the cause could not be determined: ${oneLine(reason, 200)}. Look for a run, a disabled workflow or an error in the Actions tab of ${name}.`;
   return { code: 'unknown', message };
 }

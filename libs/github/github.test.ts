@@ -190,7 +190,7 @@ describe('what is refused', () => {
   test.each([
     ['not installed', { notInstalled: ['Altinn'] }, '404', [LOOK_UP]],
     ['suspended', { suspended: ['Altinn'] }, '403', [LOOK_UP, TOKEN]],
-  ])('an App that is %s can dispatch again as soon as that is mended', async (_, settings, status, calls) => {
+  ])('an App that is %s can dispatch again as soon as that is fixed', async (_, settings, status, calls) => {
     await using d = await openDoor();
     d.stub.setInstallations(settings);
     expect(await d.send()).toBe(status);

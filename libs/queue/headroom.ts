@@ -21,8 +21,8 @@ export const FOR_EVENTS: MemoryShare = {
 /** Receipts only observe: they stop well before events are refused. */
 export const FOR_RECEIPTS: MemoryShare = {
   share: 0.75,
-  full: 'Redis is filling up: the workflow runs of new dispatches are not looked for. Raise maxmemory',
-  again: 'Redis has room again: workflow runs are looked for',
+  full: 'Redis is filling up: not looking for the workflow runs of new dispatches. Raise maxmemory',
+  again: 'Redis has room again: looking for workflow runs',
 };
 
 /** By how much less it has to be before there is room again, so that it does not start and stop with each event. */

@@ -325,7 +325,10 @@ test.each([
   [{ dispatch_event: 'a b' }, /dispatch_event "a b" must be 1 to 100 letters/],
   [{ dispatch_on: 'all' }, /dispatch_on "all" must be success, failure, recovery or any/],
   [{ dispatch_event: 'flux-deploy-failed' }, /a success \(ReconciliationSucceeded\).*flux-deploy-failed/],
-  [{ dispatch_event: 'x-recovered' }, /no outage has ended with this success \(Rec.*x-recovered takes recov/],
+  [
+    { dispatch_event: 'x-recovered' },
+    /nothing to recover from: no failure .* came before this success \(Rec.*x-recovered takes recov/,
+  ],
 ])('the message tells the team what to change, in one line: %#', (metadata, message) => {
   const decision = decideOn({ metadata });
   if (decision.kind === 'enqueue') throw new Error('it was enqueued');

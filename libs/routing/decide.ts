@@ -131,7 +131,7 @@ export function decide(event: FluxEvent, _sender: Sender, config: DecideConfig):
     return notRouted(`dispatch_reasons does not name ${event.reason}`);
   }
   if (takes === 'recovery') {
-    const message = `no outage has ended with this success (${event.reason}), and the event type ${eventType} takes ${TAKEN.recovery}`;
+    const message = `there was nothing to recover from: no failure of this object that was delivered to this repository came before this success (${event.reason}), and the event type ${eventType} takes ${TAKEN.recovery}`;
     return { kind: 'recover', alert, routed, recovery: recoveryOf(routed), message };
   }
   return { kind: 'enqueue', alert, candidates: dispatchCandidates(routed, config) };

@@ -108,7 +108,7 @@ test('an operator signs in, reads a dead letter, presses Retry, and it is delive
   await page.getByText('Altinn/dialogporten flux-deploy at23 ReconciliationSucceeded').waitFor();
   await page.getByText(/Altinn\/correspondence .*tt02/).waitFor();
   await page
-    .getByText(/The App is not installed on Altinn\/dialogporten/)
+    .getByText(/The GitHub App of flux-dispatch is not installed on Altinn\/dialogporten/)
     .first()
     .waitFor();
   await screenshot(page, 'board-dead-letters');

@@ -146,7 +146,7 @@ test('404: one call, and one entry that says what to do; repeats within the cool
   expect(entry.name).toBe('Altinn/gone flux-deploy at23 ReconciliationSucceeded');
   expect(entry.data).toMatchObject({
     hint: expect.stringContaining(
-      'The App is not installed on Altinn/gone, or the repository does not exist',
+      'The GitHub App of flux-dispatch is not installed on Altinn/gone, or the repository does not exist',
     ),
     error: { code: '404', message: expect.stringContaining('GitHub answered 404') },
     attempts: 1,
@@ -182,7 +182,7 @@ test('the story of a repository without the App: the team hears of it, and the A
   const entry = await d.parked();
   expect(await d.deploy('v1')).toMatchObject({
     ...{ status: 422, outcome: 'undeliverable', id: first.id },
-    message: expect.stringContaining('Install'),
+    message: expect.stringContaining('install the App'),
   });
   d.stub.setInstallations({});
   // Nobody knows of it yet.

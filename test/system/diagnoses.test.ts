@@ -75,7 +75,7 @@ const NOT_RECOGNIZED = [
 const REFUSED: Readonly<Record<string, readonly [settings: Settings, says: readonly string[]]>> = {
   archived: [
     { ...e2e(RIGHT), archived: true },
-    ['is archived', 'Unarchive it in its settings', 'then retry'],
+    ['is archived', 'Unarchive it in its settings', 'press Retry'],
   ],
   'app-without-permission': [
     e2e(RIGHT),

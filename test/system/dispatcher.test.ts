@@ -154,8 +154,8 @@ describe.concurrent('a dispatch', () => {
     const REFUSED = [
       { status: 403, message: 'Resource not accessible by integration', hint: /Contents: read and write/ },
       { status: 404, message: 'Not Found', hint: /not installed on .*, or the repository does not exist/ },
-      { status: 410, message: 'Gone', hint: /Actions are disabled/ },
-      { status: 422, message: 'Invalid request.', hint: /correct the Alert/ },
+      { status: 410, message: 'Gone', hint: /GitHub Actions is disabled/ },
+      { status: 422, message: 'Invalid request.', hint: /Correct the Alert/ },
     ];
     let d: TestSystem;
     beforeAll(async () => {
@@ -222,8 +222,12 @@ describe.concurrent('a dispatch', () => {
     );
 
     test.each([
-      { owner: 'Absent', state: 'not installed', hint: /The App is not installed on Absent/ },
-      { owner: 'Suspended', state: 'suspended', hint: /on Suspended\/dialogporten is suspended/ },
+      {
+        owner: 'Absent',
+        state: 'not installed',
+        hint: /The GitHub App of flux-dispatch is not installed on Absent/,
+      },
+      { owner: 'Suspended', state: 'suspended', hint: /is suspended on Suspended\/dialogporten/ },
     ])('the App is $state: is a dead letter at once, with what to do about it', async ({ owner, hint }) => {
       const job = await d.buried(await d.post({ dispatch_repo: `${owner}/dialogporten` }));
       expect(job.failedReason).toMatch(hint);

@@ -107,9 +107,9 @@ describe('a dispatch is done when its workflow has run', () => {
     }
     expect(on.github.received).toBe(1);
 
-    // The team mends its workflow, and an operator presses Retry.
-    const mended = { [path]: workflowFile(['flux-deploy']) };
-    on.github.setActions({ repositories: { [REPO]: { files: mended } }, runs: { durationMs: 10 } });
+    // The team fixes its workflow, and an operator presses Retry.
+    const fixed = { [path]: workflowFile(['flux-deploy']) };
+    on.github.setActions({ repositories: { [REPO]: { files: fixed } }, runs: { durationMs: 10 } });
     await failed.retry('failed');
     const { data } = await on.ended(id, 'completed');
     expect(data.runs).toMatchObject([{ conclusion: 'success', match: 'exact' }]);

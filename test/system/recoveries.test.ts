@@ -120,7 +120,7 @@ test.each(orders)(
 test('an object that has never failed, or in the same second, has not recovered', async () => {
   const app = kustomization();
   expect(await app.report(0, 'flux-deploy-recovered', SUCCESS)).toEqual({
-    ...{ outcome: 'not_routed', message: expect.stringMatching(/^no outage has ended with this success/) },
+    ...{ outcome: 'not_routed', message: expect.stringMatching(/^there was nothing to recover from/) },
     dispatches: [{ repo: app.repo, outcome: 'not_routed', message: expect.any(String) }],
   });
   await app.reported(1, 'BuildFailed');

@@ -133,7 +133,7 @@ describe('a Redis that answers, and refuses writes', () => {
     processes = [...system.ingests, ...system.dispatchers, await system.startBoard()];
   });
 
-  test.each(Object.entries(FAULTS))('%s: not ready, and it goes on by itself', async (name, fault) => {
+  test.each(Object.entries(FAULTS))('%s: not ready, and it resumes on its own', async (name, fault) => {
     const client = new Redis(redis.url);
     try {
       await fault.begin(client);

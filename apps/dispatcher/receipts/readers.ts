@@ -28,7 +28,7 @@ export function createReaders(log: Pick<Logger, 'warn'>, now: () => number): Rea
       if (refusedAt.get(owner) === undefined) {
         log.warn(
           { owner, error: message },
-          'Workflow runs are not looked for, because the App may not read them: grant it the permission "Actions: read" and accept it on the installation. Dispatches do not need it',
+          'Not looking for workflow runs: the App lacks the permission "Actions: read". Grant it and accept it on the installation; dispatching works without it',
         );
       }
       refusedAt.set(owner, now());

@@ -231,7 +231,10 @@ export function createReceiptProcessor(dependencies: ReceiptProcessorDependencie
 
   return async (job: ReceiptJob): Promise<ReceiptEnd | undefined> => {
     const receipt = readReceipt(job.data);
-    if (!receipt) throw new UnrecoverableError('This job is no receipt: remove it');
+    if (!receipt)
+      throw new UnrecoverableError(
+        'This version cannot read the receipt. Nothing needs to be done: it is removed after RUN_RETENTION',
+      );
     try {
       return await (job.attemptsMade > (receipt.resent ?? 0) ? resend(job, receipt) : look(job, receipt));
     } catch (error) {
@@ -253,10 +256,10 @@ const EXPLAINS_NOTHING: readonly FindingCode[] = ['not_started', 'unknown'];
 const NOT_SENT =
   'The dispatch was not sent again: its object has recovered since, or GitHub refused it and it is among the dead letters';
 
-const UNREADABLE = 'This receipt holds no dispatch that this version could send again';
+const UNREADABLE = 'This version cannot read the dispatch in this receipt';
 
 const TOO_MANY_RUNS =
-  'The repository has had more than 300 runs since, so GitHub does not list those of this dispatch';
+  'flux-dispatch reads only the newest 300 runs of a repository, and those of this dispatch are older';
 
 function searched({ repo, event_type, dispatch_id, github_time }: Receipt): SearchedReceipt {
   return { repo, event_type, dispatch_id, delivered_at: Date.parse(github_time) };
