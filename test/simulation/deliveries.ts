@@ -98,8 +98,9 @@ function payloadFaults(expected: Expected, dispatch: ReceivedDispatch, receivedA
   }
   if (expected.class === 'failure') {
     compare('duration', duration, undefined);
-  } else if (!isWithin(sinceSeconds + (duration ?? Number.NaN), expected.time)) {
-    faults.push(`the duration since ${since} is ${duration} s, expected until ${textOf(expected.time)}`);
+  } else if (!isFirstSuccess(sinceSeconds + (duration ?? Number.NaN), sinceSeconds, expected)) {
+    const successes = expected.successes.filter(({ to }) => to > sinceSeconds).map(textOf);
+    faults.push(`the duration since ${since} is ${duration} s, with successes at ${successes.join(', ')}`);
   }
   return faults;
 }
@@ -140,6 +141,13 @@ const rank = (expected: Expected) => (expected.class === 'recovery' ? 1 : 0);
 
 function isInterrupted({ failures }: Outage): boolean {
   return failures.some(failure => failure.isInterrupted);
+}
+
+/** Whether an outage that began at `since` may have ended at `end`, both in seconds since the epoch. */
+function isFirstSuccess(end: number, since: number, { successes, outages }: Expected): boolean {
+  if (!successes.some(success => isWithin(end, success))) return false;
+  const isVague = outages.some(({ isLoose, isDoubtful }) => isLoose || isDoubtful);
+  return isVague || !successes.some(({ from, to }) => from > since && to < end);
 }
 
 function isWithin(seconds: number, { from, to }: Span): boolean {

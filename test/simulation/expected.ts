@@ -24,6 +24,8 @@ export interface Expected {
   readonly notBefore: number;
   /** Of a failure that may be sent, its outage. Of a recovery, the one that ended; several where it cannot be told which. */
   readonly outages: readonly Outage[];
+  /** Of a recovery, every success of its object that was noted by then, whichever Alert took it. The first one ended the outage. */
+  readonly successes: readonly Span[];
 }
 
 /** Whether a recovery is sent, once all is settled: where a failure of its outage was. */

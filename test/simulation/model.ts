@@ -1,7 +1,7 @@
 import { type Class, readEvent } from './events.ts';
 import { type Expected, recoveryFate } from './expected.ts';
 import { createOutages, type Outage, type Outages, type ReceivedAt } from './outages.ts';
-import { isBefore, type Span } from './span.ts';
+import { isBefore, type Span, timeOf } from './span.ts';
 import type { ControllerEvent } from './steps.ts';
 
 /*
@@ -41,6 +41,7 @@ export interface Arrival {
 /** An object towards a repository. */
 interface Target {
   readonly outages: Outages;
+  readonly successes: Span[];
   /** Its newest success. */
   recovered: Span | undefined;
   /** By the model's clock: its last success, or failure that was tried. */
@@ -71,7 +72,12 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
 
   function targetOf(object: string): Target {
     const outages = () => createOutages(object, receivedAt);
-    const target = targets.get(object) ?? { outages: outages(), recovered: undefined, seen: clock };
+    const target = targets.get(object) ?? {
+      outages: outages(),
+      successes: [],
+      recovered: undefined,
+      seen: clock,
+    };
     targets.set(object, target);
     return target;
   }
@@ -173,17 +179,18 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
       ...{ mayRepeat: false, isInterrupted: false },
       notBefore: event.reason === 'DependencyNotReady' ? sentAt + settings.graceMs : 0,
     };
-    if (recovery) dispatches.push({ ...dispatch, ...recovery });
+    // A later report of it may be the first one by its time.
+    if (recovery) dispatches.push({ ...dispatch, ...recovery, successes: [...targetOf(object).successes] });
     else if (eventClass === 'failure' && dispatch.fate !== 'never') fail(object, dispatch);
-    else dispatches.push({ ...dispatch, outages: [] });
+    else dispatches.push({ ...dispatch, outages: [], successes: [] });
   }
 
   /** A failure was accepted that may be sent. */
-  function fail(object: string, dispatch: Omit<Expected, 'outages'>): void {
+  function fail(object: string, dispatch: Omit<Expected, 'outages' | 'successes'>): void {
     const target = targetOf(object);
     if (forgettable(target)) target.outages.doubt();
     const outages: Outage[] = [];
-    const failure: Expected = { ...dispatch, outages };
+    const failure: Expected = { ...dispatch, outages, successes: [] };
     outages.push(target.outages.fail(failure, dispatch.fate === 'must'));
     dispatches.push(failure);
     if (dispatch.fate === 'must' && githubUp) target.seen = clock;
@@ -239,6 +246,7 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
     const from = before && !isForgotten ? before.from : 0;
     target.recovered = { from: Math.max(at.from, from), to: Math.max(at.to, before?.to ?? 0) };
     target.seen = clock;
+    target.successes.push(at);
     target.outages.succeed(at, moment);
     for (const dispatch of dispatches) {
       if (dispatch.object !== object || dispatch.class !== 'failure') continue;
@@ -293,7 +301,3 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
 
 // Flux's retries make an event late by up to half a minute. Beyond this, a clock differs.
 const LATE_S = 120;
-
-function timeOf({ timestamp }: ControllerEvent, now: Span): Span {
-  return timestamp === undefined || timestamp > now.from ? now : { from: timestamp, to: timestamp };
-}

@@ -158,7 +158,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an outage lasts until its recovery arrives',
     file: 'libs/queue/outages.ts',
-    find: 'duration_seconds: endedAt - since',
+    find: 'duration_seconds: firstSuccess - since',
     replace: 'duration_seconds: Math.floor(Date.now() / 1000) - since',
   },
   {

@@ -1,3 +1,5 @@
+import type { ControllerEvent } from './steps.ts';
+
 /** A time in seconds. That of an arrival is only known to lie between the post and its answer. */
 export interface Span {
   readonly from: number;
@@ -8,4 +10,9 @@ export interface Span {
 export function isBefore(a: Span, b: Span): boolean | undefined {
   if (a.to < b.from) return true;
   return a.from >= b.to ? false : undefined;
+}
+
+/** When an event happened: at its arrival where its own time is missing or in the future. */
+export function timeOf({ timestamp }: ControllerEvent, now: Span): Span {
+  return timestamp === undefined || timestamp > now.from ? now : { from: timestamp, to: timestamp };
 }
