@@ -26,7 +26,7 @@ const MAX_UNSETTLED = 1000;
 export interface DeliveredDependencies {
   readonly claims: Pick<Claims, 'settleDelivered'>;
   /** Whether the workflow runs of a dispatch are to be looked for. */
-  readonly wantsReceipt: (dispatch: Dispatch) => boolean;
+  readonly wantsReceipt: (dispatch: Dispatch) => Promise<boolean>;
   readonly log: Pick<Logger, 'warn'>;
 }
 
@@ -41,7 +41,7 @@ export function createDelivered({ claims, wantsReceipt, log }: DeliveredDependen
     unsettled.set(run, githubTime);
     const [oldest] = unsettled.keys();
     if (unsettled.size > MAX_UNSETTLED && oldest !== undefined) unsettled.delete(oldest);
-    const receipt = wantsReceipt(dispatch) ? (githubTime ?? 'unknown') : undefined;
+    const receipt = (await wantsReceipt(dispatch)) ? (githubTime ?? 'unknown') : undefined;
     const options = { log, about: { dispatch_id: id } };
     const settledAt = await untilTaken(() => claims.settleDelivered(id, dispatch, receipt), options);
     unsettled.delete(run);

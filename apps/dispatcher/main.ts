@@ -85,7 +85,7 @@ await runProcess(
     );
     const processor = createProcessor({
       ...{ github, claims, outages, deadLetters, pace, pause, metrics, log, now: Date.now, config },
-      wantsReceipt: dispatch => receipts?.wants(dispatch) ?? false,
+      wantsReceipt: async dispatch => (await receipts?.wants(dispatch)) ?? false,
       redisTime: () => redisTime(redis),
       // The field in which BullMQ counts.
       forgetStalls: jobId => redis.hdel(queue.toKey(jobId), 'stc'),

@@ -79,7 +79,7 @@ async function run(given: Given) {
   const { registry, metrics } = given.metered ?? startMetrics();
   const { verdict } = given;
   const processor = createProcessor({
-    wantsReceipt: () => given.wantsReceipt ?? true,
+    wantsReceipt: async () => given.wantsReceipt ?? true,
     github: given.dryRun
       ? undefined
       : {

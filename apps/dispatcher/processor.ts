@@ -29,7 +29,7 @@ export interface ProcessorDependencies {
   readonly outages: Pick<Outages, 'beginAttempt' | 'endAttempt' | 'stateOf'>;
   readonly deadLetters: Pick<DeadLetters, 'bury' | 'reasonOf' | 'removeOwn' | 'removeOwnAndOlder'>;
   /** Whether the workflow runs of a dispatch are to be looked for. */
-  readonly wantsReceipt: (dispatch: Dispatch) => boolean;
+  readonly wantsReceipt: (dispatch: Dispatch) => Promise<boolean>;
   readonly pace: PaceGate;
   readonly pause: RateLimitPause;
   readonly metrics: DispatcherMetrics;

@@ -28,6 +28,7 @@ export const FOR_RECEIPTS: MemoryShare = {
 /** By how much less it has to be before there is room again, so that it does not start and stop with each event. */
 const HYSTERESIS = 0.02;
 const LOOK_EVERY_MS = 500;
+const KNOWN_WITHIN_MS = 1000;
 /** What a dispatch takes up in Redis beyond its payload: job, claim, stream and their keys. In bytes. */
 const OVERHEAD = 2048;
 
@@ -40,7 +41,7 @@ export interface Headroom {
 }
 
 export interface WatchedHeadroom extends Headroom, Disposable {
-  /** Resolves once it is known how full Redis is. Until then there is room. */
+  /** Resolves once it is known how full Redis is, after a second at most. Until then there is room. */
   readonly known: Promise<void>;
   /** Looks at Redis' memory, which happens by itself twice a second. */
   look(): Promise<void>;
@@ -100,6 +101,8 @@ export function watchHeadroom(
     if (!stopped.signal.aborted) setTimeout(keepLooking, LOOK_EVERY_MS).unref();
   }
   void keepLooking();
+  // Whoever waits for it does not wait for long.
+  setTimeout(setKnown, KNOWN_WITHIN_MS).unref();
   return {
     room,
     known,

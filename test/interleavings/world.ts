@@ -80,7 +80,7 @@ export async function openWorld(redisUrl: string): Promise<World> {
   const config = { ALLOWED_OWNERS: ['Altinn'], DISPATCH_RETRY_WINDOW: 100 * DAY_MS, DEAD_LETTER_COOLDOWN: 0 };
   const redisTime = async () => Date.now();
   const processor = createProcessor({
-    wantsReceipt: () => false,
+    wantsReceipt: async () => false,
     ...{ claims, outages, deadLetters, log, config, github: { attempt }, now: () => Date.now(), redisTime },
     forgetStalls: id => redis.hdel(queues.dispatch.toKey(id), 'stc'),
     pace: async () => 0,

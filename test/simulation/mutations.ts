@@ -92,7 +92,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an outage stays open although no failure of it was delivered',
     file: 'libs/queue/outages.lua',
-    find: 'if outage and not outage.confirmed and not outage.tried then',
+    find: 'if outage and not outage.confirmed and not outage.open then',
     replace: 'if false then',
   },
   {
@@ -104,7 +104,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a success does not end an outage',
     file: 'libs/queue/begin-failure.lua',
-    find: 'if not outage or (success and success > outage.since) then',
+    find: 'if not outage or is_over then',
     replace: 'if not outage then',
   },
   {

@@ -100,7 +100,7 @@ describe('actions', () => {
     });
     expect(Object.entries(seen?.data ?? {})[0]).toEqual([
       'hint',
-      expect.stringContaining('The App is not installed'),
+      expect.stringContaining('is not installed on'),
     ]);
 
     s.stub.setFaults([]);

@@ -46,7 +46,7 @@ test('GitHub is away for almost the whole retry window of 6 h: nothing is lost, 
   // However late a busy machine gets round to it, GitHub is back after five hours by this clock, and not after six.
   const now = () => Math.min(Date.now(), backAt);
   const processor = createProcessor({
-    wantsReceipt: () => false,
+    wantsReceipt: async () => false,
     github: createGitHub({
       apiVersion: '2026-03-10',
       apiUrl: stub.url,

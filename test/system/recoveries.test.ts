@@ -135,10 +135,9 @@ test('a recovery comes after the failure that is at GitHub when the object recov
   const slowly = { match: { repo: app.repo }, action: { latencyMs: 5000 } } as const;
   github.setFaults([slowly]);
   await app.reported(1, 'BuildFailed');
-  const recovered = await until('its outage is known', async () => {
-    const answer = await app.report(2, 'flux-deploy-recovered', SUCCESS);
-    return answer.outcome === 'enqueued' && answer;
-  });
+  await until('the failure is at GitHub', () => github.faults().every(({ applied }) => applied > 0));
+  const recovered = await app.report(2, 'flux-deploy-recovered', SUCCESS);
+  expect(recovered.outcome).toBe('enqueued');
   github.setFaults([]);
   expect(recovered.dispatch_id).toEqual(expect.any(String));
   const [failed, recovery] = await app.arrived(2);

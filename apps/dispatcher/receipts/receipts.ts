@@ -50,7 +50,7 @@ const PAGES_OF_A_LISTING = 3;
 
 export interface Receipts {
   /** Whether the workflow runs of a dispatch are to be looked for. */
-  readonly wants: (dispatch: Dispatch) => boolean;
+  readonly wants: (dispatch: Dispatch) => Promise<boolean>;
   /** Starts to look for them. Disposing stops it: what is under way ends. */
   start(): AsyncDisposable;
 }
@@ -90,7 +90,10 @@ export function createReceipts(dependencies: ReceiptsDependencies): Receipts {
     now: Date.now,
   });
   return {
-    wants: ({ repo }) => readers.mayRead(repo) && headroom.room() === undefined,
+    async wants({ repo }) {
+      await headroom.known;
+      return readers.mayRead(repo) && headroom.room() === undefined;
+    },
     start() {
       const started = new AsyncDisposableStack();
       const worker = startReceiptWorker(redis, prefix, processor, log);
