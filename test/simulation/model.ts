@@ -1,4 +1,4 @@
-import { type Class, readEvent } from './events.ts';
+import { type Class, readEvent, timeOf } from './events.ts';
 import { type Expected, recoveryFate } from './expected.ts';
 import { createOutages, type Outage, type Outages, type ReceivedAt } from './outages.ts';
 import { isBefore, type Span } from './span.ts';
@@ -245,13 +245,16 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
       if (dispatch.fate !== 'must' || sent.has(dispatch)) continue;
       const isOver = isBefore(dispatch.time, at);
       if (isOver === false) continue;
-      const isUnsent = !githubUp || Date.now() < dispatch.notBefore;
-      dispatch.fate = isOver && isUnsent ? 'never' : 'may';
+      const waits = Date.now() < dispatch.notBefore;
+      dispatch.fate = isOver && (waits || !githubUp) ? 'never' : 'may';
+      if (!waits) begun.add(dispatch);
     }
   }
 
   // What was sent for sure when GitHub went away: everything before the last time that all was settled.
   const sent = new WeakSet<Expected>();
+  // Superseded while GitHub is away. An attempt that began before that may be under way until GitHub is back.
+  const begun = new Set<Expected>();
 
   return {
     expect,
@@ -285,15 +288,14 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
     redisKilled() {
       for (const dispatch of dispatches) dispatch.isInterrupted ||= !sent.has(dispatch);
     },
-    github(up: boolean) {
+    /** @param isIdle no attempt is under way, so none reaches another GitHub than it began with */
+    github(up: boolean, isIdle: boolean) {
       githubUp = up;
+      if (!isIdle) for (const dispatch of begun) dispatch.fate = 'may';
+      begun.clear();
     },
   };
 }
 
 // Flux's retries make an event late by up to half a minute. Beyond this, a clock differs.
 const LATE_S = 120;
-
-function timeOf({ timestamp }: ControllerEvent, now: Span): Span {
-  return timestamp === undefined || timestamp > now.from ? now : { from: timestamp, to: timestamp };
-}
