@@ -1,7 +1,7 @@
 import { type Class, readEvent, timeOf } from './events.ts';
 import { type Expected, recoveryFate } from './expected.ts';
 import { createOutages, type Outage, type Outages, type ReceivedAt } from './outages.ts';
-import { isBefore, type Span } from './span.ts';
+import { isBefore, latest, type Span } from './span.ts';
 import type { ControllerEvent } from './steps.ts';
 
 /*
@@ -161,7 +161,9 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
       doubtful.delete(each);
       enqueued.set(each, { time, clock });
     }
-    streams.set(key, { newest: { id, time }, enqueued, doubtful, seen: clock });
+    const before = stream && !forgettable(stream) ? stream.newest.time : undefined;
+    const newest = { id, time: latest(time, before) };
+    streams.set(key, { newest, enqueued, doubtful, seen: clock });
     const overtaken = isOvertaken(eventClass, object, time);
     const dispatch = {
       dispatchId: dispatchId ?? '',
@@ -237,7 +239,7 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
     const before = target.recovered;
     const at = unlessLate(time, now, before, target.seen);
     const from = before && !isForgotten ? before.from : 0;
-    target.recovered = { from: Math.max(at.from, from), to: Math.max(at.to, before?.to ?? 0) };
+    target.recovered = latest(at, before && { from, to: before.to });
     target.seen = clock;
     target.outages.succeed(at, moment);
     for (const dispatch of dispatches) {

@@ -9,3 +9,8 @@ export function isBefore(a: Span, b: Span): boolean | undefined {
   if (a.to < b.from) return true;
   return a.from >= b.to ? false : undefined;
 }
+
+/** The later of two times, of which the second may be unknown. */
+export function latest(a: Span, b: Span = a): Span {
+  return { from: Math.max(a.from, b.from), to: Math.max(a.to, b.to) };
+}
