@@ -1,3 +1,4 @@
+import type { Span } from './span.ts';
 import type { ControllerEvent } from './steps.ts';
 
 /*
@@ -65,4 +66,9 @@ function identityOf({ uid, message, metadata }: ControllerEvent, eventClass: Cla
   const digest = /(?:^|@)(sha(?:1|256):[0-9a-f]+)$/.exec(revision)?.[1];
   if (eventClass === 'failure') return digest ?? revision;
   return digest === undefined ? `${uid} ${revision} ${message.split('\n', 1)[0]}` : `${uid} ${digest}`;
+}
+
+/** When an event happened: at its arrival where it does not say so, or names a time that has not come. */
+export function timeOf({ timestamp }: ControllerEvent, now: Span): Span {
+  return timestamp === undefined || timestamp > now.from ? now : { from: timestamp, to: timestamp };
 }

@@ -1,7 +1,8 @@
-import { type Class, readEvent } from './events.ts';
+import { type Class, readEvent, timeOf } from './events.ts';
 import { type Expected, recoveryFate } from './expected.ts';
-import { createOutages, type Outage, type Outages, type ReceivedAt } from './outages.ts';
-import { isBefore, type Span, timeOf } from './span.ts';
+import { createOutages, type Outage, type ReceivedAt } from './outages.ts';
+import type { Stream, Target } from './remembered.ts';
+import { isBefore, latest, type Span } from './span.ts';
 import type { ControllerEvent } from './steps.ts';
 
 /*
@@ -20,32 +21,12 @@ export interface ModelSettings {
   readonly rateLimitMs: number;
 }
 
-interface Stream {
-  newest: { id: string; time: Span };
-  /** By identity: when it was enqueued, by the event's time and by the model's clock. Of successes the newest alone. */
-  readonly enqueued: Map<string, { readonly time: Span; readonly clock: number }>;
-  /** What may have been forgotten since: all of it, or nothing. */
-  doubtful: Set<string>;
-  /** By the model's clock. */
-  seen: number;
-}
-
 export interface Arrival {
   readonly event: ControllerEvent;
   readonly repo: string;
   /** From the post to its answer, in milliseconds since the epoch, by Redis. */
   readonly sentAt: number;
   readonly answeredAt: number;
-}
-
-/** An object towards a repository. */
-interface Target {
-  readonly outages: Outages;
-  readonly successes: Span[];
-  /** Its newest success. */
-  recovered: Span | undefined;
-  /** By the model's clock: its last success, or failure that was tried. */
-  seen: number;
 }
 
 /** @param receivedAt which failure GitHub received first is for GitHub to say */
@@ -167,7 +148,9 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
       doubtful.delete(each);
       enqueued.set(each, { time, clock });
     }
-    streams.set(key, { newest: { id, time }, enqueued, doubtful, seen: clock });
+    const before = stream && !forgettable(stream) ? stream.newest.time : undefined;
+    const newest = { id, time: latest(time, before) };
+    streams.set(key, { newest, enqueued, doubtful, seen: clock });
     const overtaken = isOvertaken(eventClass, object, time);
     const dispatch = {
       dispatchId: dispatchId ?? '',
@@ -244,7 +227,7 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
     const before = target.recovered;
     const at = unlessLate(time, now, before, target.seen);
     const from = before && !isForgotten ? before.from : 0;
-    target.recovered = { from: Math.max(at.from, from), to: Math.max(at.to, before?.to ?? 0) };
+    target.recovered = latest(at, before && { from, to: before.to });
     target.seen = clock;
     target.successes.push(at);
     target.outages.succeed(at, moment);
@@ -253,13 +236,16 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
       if (dispatch.fate !== 'must' || sent.has(dispatch)) continue;
       const isOver = isBefore(dispatch.time, at);
       if (isOver === false) continue;
-      const isUnsent = !githubUp || Date.now() < dispatch.notBefore;
-      dispatch.fate = isOver && isUnsent ? 'never' : 'may';
+      const waits = Date.now() < dispatch.notBefore;
+      dispatch.fate = isOver && (waits || !githubUp) ? 'never' : 'may';
+      if (!waits) begun.add(dispatch);
     }
   }
 
   // What was sent for sure when GitHub went away: everything before the last time that all was settled.
   const sent = new WeakSet<Expected>();
+  // Superseded while GitHub is away. An attempt that began before that may be under way until GitHub is back.
+  const begun = new Set<Expected>();
 
   return {
     expect,
@@ -293,8 +279,11 @@ export function createModel(settings: ModelSettings, receivedAt: ReceivedAt) {
     redisKilled() {
       for (const dispatch of dispatches) dispatch.isInterrupted ||= !sent.has(dispatch);
     },
-    github(up: boolean) {
+    /** @param isIdle no attempt is under way, so none reaches another GitHub than it began with */
+    github(up: boolean, isIdle: boolean) {
       githubUp = up;
+      if (!isIdle) for (const dispatch of begun) dispatch.fate = 'may';
+      begun.clear();
     },
   };
 }

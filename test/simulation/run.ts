@@ -56,10 +56,11 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
     await world.settle();
     model.settle();
   };
-  const setGitHub = (mood: Mood) => {
+  const setGitHub = async (mood: Mood) => {
     isGitHubUp = mood === 'well' || mood === 'slow';
+    const isIdle = await world.isIdle();
     world.setGitHub(mood);
-    model.github(isGitHubUp);
+    model.github(isGitHubUp, isIdle);
   };
 
   for (const part of inParts(steps)) {
@@ -81,7 +82,7 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
     } else if (part.kind === 'settle') {
       await settle();
     } else if (part.kind === 'github') {
-      setGitHub(part.mood);
+      await setGitHub(part.mood);
     } else if (part.kind === 'redis') {
       restart = world.restartRedis().then(() => model.redisKilled());
     } else {
@@ -91,7 +92,7 @@ export async function runHistory(redis: ControllableRedis, { settings, steps }: 
 
   // A history that was shortened may end in the middle of something.
   await restart;
-  setGitHub('well');
+  await setGitHub('well');
   await settle();
 
   differences.push(...compareDeliveries(model.dispatches, world.github.dispatches, receivedAt));

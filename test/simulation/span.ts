@@ -1,5 +1,3 @@
-import type { ControllerEvent } from './steps.ts';
-
 /** A time in seconds. That of an arrival is only known to lie between the post and its answer. */
 export interface Span {
   readonly from: number;
@@ -12,7 +10,7 @@ export function isBefore(a: Span, b: Span): boolean | undefined {
   return a.from >= b.to ? false : undefined;
 }
 
-/** When an event happened: at its arrival where its own time is missing or in the future. */
-export function timeOf({ timestamp }: ControllerEvent, now: Span): Span {
-  return timestamp === undefined || timestamp > now.from ? now : { from: timestamp, to: timestamp };
+/** The later of two times, of which the second may be unknown. */
+export function latest(a: Span, b: Span = a): Span {
+  return { from: Math.max(a.from, b.from), to: Math.max(a.to, b.to) };
 }

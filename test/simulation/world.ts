@@ -31,6 +31,8 @@ export interface World extends AsyncDisposable {
   /** Makes all that Redis remembers so much older. */
   pass(ms: number): Promise<void>;
   setGitHub(mood: Mood): void;
+  /** Whether no dispatcher is at work on a dispatch. */
+  isIdle(): Promise<boolean>;
   /** Resolves when another replica has taken its place. */
   stop(app: 'ingest' | 'dispatcher', signal: NodeJS.Signals): Promise<void>;
   /** Kills Redis and starts it again. Resolves when it answers. */
@@ -109,6 +111,7 @@ export async function startWorld(server: ControllableRedis, settings: Settings):
       const match = { method: 'POST', path: '/repos/' } as const;
       github.setFaults(MOODS[mood].map(action => ({ match, action })));
     },
+    isIdle: async () => (await redis.llen(`${prefix}:dispatch:active`)) === 0,
     async restartRedis() {
       await server.control.kill();
       await server.control.start();
