@@ -17,7 +17,7 @@ afterAll(async () => {
   vi.useRealTimers();
 });
 
-const USUAL_RUNS = 100;
+const USUAL_RUNS = 60;
 // The same ones every time, so that a commit breaks by what it changes. Others are found with INTERLEAVINGS=5000.
 const USUAL_SEED = 20_260_305;
 
